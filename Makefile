@@ -1,0 +1,54 @@
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+STAMP := $(VENV)/.installed
+DOMAIN := examples/domains/chains
+WORKERS ?= 2
+
+# Without byte code every process that loads torch starts some five seconds later.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check nightly models clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s  %s\n", $$1, $$2}' Makefile
+
+install: $(STAMP) ## make .venv and install everything into it, pinned by constraints.txt
+
+demo: $(STAMP) ## show one model teaching another, end to end (KEEP=1 leaves it running)
+	HF_HUB_OFFLINE=1 $(PY) -m examples.demo $(if $(KEEP),--keep)
+
+test: $(STAMP) ## run the tests on a real Postgres and Valkey
+	HF_HUB_OFFLINE=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile --junitxml=build/tests.xml
+
+check: $(STAMP) ## what CI runs: format, lint, types, layers, migrations, tests
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PY) -m m2kt.dev.checks
+	$(MAKE) test
+
+nightly: $(STAMP) ## the tests with the long ones
+	HF_HUB_OFFLINE=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile --nightly --timeout=3600
+
+models: $(STAMP) ## train the example models again (see examples/models)
+	$(PY) -m examples.models.make
+
+clean: ## remove caches and build outputs; .venv and var stay (`m2kt dev reset` empties var)
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
+
+$(STAMP): pyproject.toml constraints.txt $(DOMAIN)/pyproject.toml | $(PY)
+	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]' -e $(DOMAIN)
+	$(PY) -m pip check
+	@touch $@
+
+# PYTHON=... names an interpreter; else the first of these that is new enough.
+$(PY):
+	@for each in $(or $(PYTHON),python3 python3.11 python3.12 python3.13); do \
+	  if $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then exec $$each -m venv $(VENV); fi; \
+	done; \
+	echo "error: M2KT needs Python 3.11 or newer; found: $$($(or $(PYTHON),python3) --version 2>&1)" >&2; \
+	echo "next: install it, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1

@@ -1,0 +1,1 @@
+"""The broker: stores, signs, scans and versions packets, and remembers what each one did."""

@@ -1,0 +1,32 @@
+"""The list of packets, and the page of one: may I trust this?"""
+
+from fastapi import APIRouter, Response
+from fastapi.responses import HTMLResponse
+
+from broker.dashboard.render import render
+from broker.models import PacketState
+from broker.schemas.types import PacketRef
+from broker.services import health, packets, provenance
+from broker.web.deps import DeskDep, SessionDep
+from broker.web.paging import PagingDep
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+@router.get("/")
+def index(session: SessionDep, paging: PagingDep, state: PacketState | None = None) -> Response:
+    rows = packets.page(session, before=paging.cursor, limit=paging.one_more, state=state)
+    shown = rows[: paging.limit]
+    return render(
+        "packets.html",
+        packets=shown,
+        counts=health.packets_by_state(session),
+        state=state,
+        next_cursor=shown[-1].seq if len(rows) > len(shown) else None,
+    )
+
+
+@router.get("/packets/{packet_id}")
+def packet(packet_id: PacketRef, session: SessionDep, desk: DeskDep) -> Response:
+    found = provenance.of_packet(session, packet_id, desk.standing, desk.key.public_key())
+    return render("packet.html", page=found, packet=found.packet, manifest=found.packet.manifest)

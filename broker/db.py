@@ -1,0 +1,74 @@
+"""The engine, the base of all tables, and the one transaction of a request or of a worker's step."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, MetaData, create_engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+
+from m2kt.errors import DatabaseAway, M2KTError, Unavailable
+
+Sessions = sessionmaker[Session]
+Ring = Callable[[uuid.UUID], None]
+
+_PATIENCE = "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+_DUE = "jobs to ring for after commit"
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+def make_engine(url: str) -> Engine:
+    """An engine that notices a restarted server and does not wait long for an absent one."""
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=10,
+        max_overflow=10,
+        pool_timeout=10,
+        connect_args={"connect_timeout": 3, "options": _PATIENCE},
+    )
+
+
+def make_sessions(engine: Engine) -> Sessions:
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def ring_after_commit(session: Session, job: uuid.UUID) -> None:
+    """Have the worker told about ``job`` once the surrounding `transaction` has committed."""
+    session.info.setdefault(_DUE, []).append(job)
+
+
+@contextmanager
+def transaction(sessions: Sessions, ring: Ring = lambda _: None) -> Iterator[Session]:
+    """One transaction; bells ring only after it has committed, and a lost bell costs nothing but time.
+
+    SQLAlchemy's ``after_commit`` event is no place for this: it loses an outer job when a savepoint rolls back.
+    """
+    try:
+        with sessions.begin() as session:
+            yield session
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise _unavailable(error) from error
+    for job in session.info.pop(_DUE, []):
+        ring(job)
+
+
+def _unavailable(error: Exception) -> M2KTError:
+    """Postgres is gone, or it is there and refused this statement for now (a lock, a deadlock, a cancel)."""
+    sqlstate = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    if sqlstate is None or sqlstate.startswith(("08", "57P")):
+        return DatabaseAway("the database does not answer")
+    return Unavailable(f"the database could not do this now (SQLSTATE {sqlstate})")

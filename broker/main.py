@@ -1,0 +1,68 @@
+"""The factory: ``uvicorn --factory broker.main:create_app``. Nothing happens at import."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
+
+from broker import api, dashboard
+from broker.api import health, metrics
+from broker.db import Sessions, make_engine, make_sessions
+from broker.jobs import Bell
+from broker.services.agents import read_standing
+from broker.services.publishing import Desk
+from broker.settings import Settings
+from broker.storage.postgres import PostgresBlobs
+from broker.web import problems
+from broker.web.deps import Context
+from broker.web.limits import BodyLimit
+from m2kt import __version__
+from m2kt.signing.keys import load_private
+
+
+def create_app(settings: Settings | None = None, *, sessions: Sessions | None = None) -> FastAPI:
+    """The broker. ``sessions`` takes the place of the database that the settings name (tests)."""
+    settings = settings or Settings.from_environment()
+    engine = make_engine(settings.database_url) if sessions is None else None
+    sessions = sessions or make_sessions(engine)  # type: ignore[arg-type]  # one of the two is there
+    bell = Bell(settings.redis_url)
+    app = FastAPI(
+        title="M2KT broker",
+        version=__version__,
+        description="Stores, signs, scans and versions knowledge packets. docs/broker.md explains every route.",
+        lifespan=_lifespan(engine, bell),
+        docs_url=None,  # both pages load scripts from a CDN
+        redoc_url=None,
+    )
+    app.state.context = Context(settings, sessions, bell.ring, _desk(settings))
+    app.state.metrics = CollectorRegistry()
+    app.state.metrics.register(metrics.LedgerMetrics(sessions))
+    problems.install(app)
+    for router in (api.router, health.router, metrics.router):
+        app.include_router(router)
+    dashboard.mount(app)
+    app.add_middleware(BodyLimit, packet_bytes=settings.max_packet_bytes)
+    app.add_middleware(metrics.RequestMetrics, registry=app.state.metrics)
+    return app
+
+
+def _desk(settings: Settings) -> Desk:
+    return Desk(
+        key=load_private(settings.broker_key),
+        store=PostgresBlobs(),
+        standing=read_standing(settings.admin_keys, settings.worker_key),
+        max_bytes=settings.max_packet_bytes,
+    )
+
+
+def _lifespan(engine: Engine | None, bell: Bell):  # type: ignore[no-untyped-def]
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        bell.close()
+        if engine is not None:
+            engine.dispose()
+
+    return lifespan

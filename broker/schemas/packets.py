@@ -1,0 +1,109 @@
+import base64
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from broker.models import Attestation, Packet, PacketSignature, PacketState
+from broker.schemas.types import Line
+
+
+class SignatureOut(BaseModel):
+    key_id: str
+    signature: str
+    created: datetime
+
+    @classmethod
+    def of(cls, row: PacketSignature) -> "SignatureOut":
+        return cls(key_id=row.key_id, signature=row.signature, created=row.created)
+
+
+class PacketOut(BaseModel):
+    packet_id: str
+    kind: str
+    name: str
+    version: str
+    domain: str
+    state: PacketState
+    reason: str | None
+    teacher: dict[str, Any]
+    publisher: str
+    publisher_key: str
+    size: int
+    content: str
+    """Digest of the stored bytes; the ETag of the content."""
+    created: datetime
+    state_changed: datetime
+    signatures: list[SignatureOut]
+
+    @classmethod
+    def of(cls, packet: Packet, signatures: list[PacketSignature]) -> "PacketOut":
+        return cls(
+            packet_id=packet.packet_id,
+            kind=packet.kind,
+            name=packet.name,
+            version=packet.version,
+            domain=packet.domain,
+            state=packet.state,
+            reason=packet.reason,
+            teacher=packet.teacher,
+            publisher=packet.publisher,
+            publisher_key=packet.publisher_key,
+            size=packet.size,
+            content=packet.content_sha256,
+            created=packet.created,
+            state_changed=packet.state_changed,
+            signatures=[SignatureOut.of(each) for each in signatures],
+        )
+
+
+class PacketDetail(PacketOut):
+    manifest: dict[str, Any]
+
+    @classmethod
+    def of(cls, packet: Packet, signatures: list[PacketSignature]) -> "PacketDetail":
+        return cls(**PacketOut.of(packet, signatures).model_dump(), manifest=packet.manifest)
+
+
+class PacketPage(BaseModel):
+    items: list[PacketOut]
+
+
+class RevokeIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Line
+
+
+class AttestationOut(BaseModel):
+    id: int
+    predicate_type: str
+    signer: str
+    digest: str
+    created: datetime
+    envelope: str
+    """The DSSE envelope's bytes in base64: verify these, nothing else here is signed."""
+
+    @classmethod
+    def of(cls, row: Attestation) -> "AttestationOut":
+        return cls(
+            id=row.id,
+            predicate_type=row.predicate_type,
+            signer=row.signer,
+            digest=row.digest,
+            created=row.created,
+            envelope=base64.b64encode(row.envelope).decode(),
+        )
+
+
+class AttestationPage(BaseModel):
+    items: list[AttestationOut]
+
+
+class BrokerOut(BaseModel):
+    version: str
+    public_key: str
+    key_id: str
+    max_packet_bytes: int
+    chunk_bytes: int
+    signature_window_seconds: int

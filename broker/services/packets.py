@@ -1,0 +1,88 @@
+"""Finding, serving and revoking packets. Publishing is in `broker.services.publishing`."""
+
+from collections.abc import Collection
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from broker.models import Packet, PacketSignature, PacketState, Role
+from broker.services import lifecycle
+from broker.services.agents import Principal
+from broker.storage import BlobStore
+from m2kt.errors import Forbidden, NotFound
+from m2kt.signing.keys import PrivateKey
+
+
+def get(session: Session, packet_id: str) -> Packet:
+    packet = session.get(Packet, packet_id)
+    if packet is None:
+        raise NotFound(f"there is no packet {packet_id}")
+    return packet
+
+
+def hold(session: Session, packet_id: str) -> Packet:
+    """The packet, locked until the transaction ends."""
+    packet = session.get(Packet, packet_id, with_for_update=True, populate_existing=True)
+    if packet is None:
+        raise NotFound(f"there is no packet {packet_id}")
+    return packet
+
+
+def page(
+    session: Session,
+    *,
+    before: int | None,
+    limit: int,
+    name: str | None = None,
+    state: PacketState | None = None,
+    domain: str | None = None,
+) -> list[Packet]:
+    """Packets, newest first, from the one before sequence number ``before``."""
+    wanted = select(Packet).order_by(Packet.seq.desc()).limit(limit)
+    if before is not None:
+        wanted = wanted.where(Packet.seq < before)
+    for column, value in ((Packet.name, name), (Packet.state, state), (Packet.domain, domain)):
+        if value is not None:
+            wanted = wanted.where(column == value)
+    return list(session.scalars(wanted))
+
+
+def versions(session: Session, name: str) -> list[Packet]:
+    """All versions of a name, newest first."""
+    found = list(session.scalars(select(Packet).where(Packet.name == name).order_by(Packet.seq.desc())))
+    if not found:
+        raise NotFound(f"there is no packet named {name}")
+    return found
+
+
+def signatures(session: Session, packet_ids: Collection[str]) -> dict[str, list[PacketSignature]]:
+    """Verified signatures by packet id, oldest first."""
+    wanted = select(PacketSignature).where(PacketSignature.packet_id.in_(packet_ids))
+    found: dict[str, list[PacketSignature]] = {each: [] for each in packet_ids}
+    for row in session.scalars(wanted.order_by(PacketSignature.created, PacketSignature.key_id)):
+        found[row.packet_id].append(row)
+    return found
+
+
+def pullable(session: Session, packet_id: str) -> Packet:
+    """The packet, which a scan has approved and nobody has revoked."""
+    packet = get(session, packet_id)
+    lifecycle.require_pullable(packet)
+    return packet
+
+
+def content(session: Session, store: BlobStore, packet: Packet, start: int, stop: int) -> bytes:
+    """Bytes ``[start, stop)`` of an approved packet; asked again here, so that no caller can forget."""
+    lifecycle.require_pullable(packet)
+    return b"".join(store.read(session, packet.content_sha256, start, stop))
+
+
+def revoke(session: Session, key: PrivateKey, packet_id: str, *, reason: str, by: Principal) -> Packet:
+    """Take a packet back. Its publisher, its signers and administrators may; the second time changes nothing."""
+    packet = hold(session, packet_id)
+    signers = {each.key_id for each in signatures(session, [packet_id])[packet_id]}
+    if by.role != Role.ADMIN and by.key_id not in {packet.publisher_key, *signers}:
+        raise Forbidden("only its publisher, its signers or an administrator may revoke a packet")
+    if packet.state != PacketState.REVOKED:
+        lifecycle.move(session, key, packet, PacketState.REVOKED, reason=reason, by=by.name)
+    return packet

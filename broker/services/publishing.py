@@ -1,0 +1,168 @@
+"""Taking a packet in: verified first, stored and receipted in one transaction, scanned before anybody can pull it."""
+
+import base64
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from broker.models import Job, JobKind, JobState, Packet, PacketSignature, PacketState
+from broker.services import attestations, jobs, packets
+from broker.services.agents import PUBLISHING, Principal, Standing, trusted
+from broker.storage import BlobStore
+from m2kt.client.predicates import RECEIPT
+from m2kt.errors import Conflict
+from m2kt.packet import Limits, canonical
+from m2kt.packet.container import Parts, pack, unpack
+from m2kt.signing import dsse
+from m2kt.signing.keys import KeyId, PrivateKey, TrustStore
+from m2kt.signing.packets import VerifiedPacket, verify_packet
+from m2kt.signing.statement import PAYLOAD_TYPE
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What taking a packet in needs besides the packet."""
+
+    key: PrivateKey
+    store: BlobStore
+    standing: Standing
+    max_bytes: int
+
+
+@dataclass(frozen=True)
+class Published:
+    packet: Packet
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class _Upload:
+    """A verified upload: the bytes, and each trusted key's signature on them."""
+
+    data: bytes
+    verified: VerifiedPacket
+    envelope: dsse.Envelope
+    signatures: dict[KeyId, dsse.Signature]
+
+
+def publish(session: Session, desk: Desk, data: bytes, *, publisher: Principal) -> Published:
+    """Take a packet in, or add its new signatures to the one that is there.
+
+    Idempotent by packet id. A name and version belong to the first packet that has them, for ever.
+    """
+    upload = _verify(session, desk, data, publisher)
+    packet = upload.verified.packet
+    # One lock per reference: equal ids have equal references, so neither a twin nor a rival can slip in between.
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(packet.manifest.reference, 0))))
+    held = session.get(Packet, packet.packet_id, with_for_update=True)
+    if held is None:
+        _refuse_taken_reference(session, upload)
+        return Published(_store(session, desk, upload, publisher), fresh=True)
+    if held.state != PacketState.REVOKED:
+        _add_signatures(session, desk, held, upload, publisher)
+        _ensure_scan(session, held, publisher)
+    return Published(held, fresh=False)
+
+
+def _verify(session: Session, desk: Desk, data: bytes, publisher: Principal) -> _Upload:
+    """Candidates are the keys that the envelope names and the publisher's own, so that a name is only ever a hint."""
+    limits = Limits(max_packet_bytes=desk.max_bytes)
+    envelope = dsse.Envelope.from_bytes(unpack(data, limits).envelope)
+    claimed = {publisher.key_id, *(each.keyid for each in envelope.signatures)}
+    trust = trusted(session, desk.standing, claimed, PUBLISHING)
+    verified = verify_packet(data, trust, limits)
+    return _Upload(data, verified, envelope, _signatures(envelope, trust))
+
+
+def _signatures(envelope: dsse.Envelope, trust: TrustStore) -> dict[KeyId, dsse.Signature]:
+    signers = dsse.verify(envelope, trust, PAYLOAD_TYPE).signers
+    return {who: each for who, each in zip(signers, envelope.signatures, strict=True) if who is not None}
+
+
+def _refuse_taken_reference(session: Session, upload: _Upload) -> None:
+    manifest = upload.verified.packet.manifest
+    taken = select(Packet.packet_id).where(Packet.name == manifest.name, Packet.version == manifest.version)
+    other = session.scalar(taken)
+    if other is not None:
+        raise Conflict(f"{manifest.reference} is packet {other} already", hint="Publish under a new version.")
+
+
+def _store(session: Session, desk: Desk, upload: _Upload, publisher: Principal) -> Packet:
+    verified = upload.verified.packet
+    manifest = canonical.loads(verified.manifest_bytes, max_bytes=len(verified.manifest_bytes))
+    packet = Packet(
+        packet_id=verified.packet_id,
+        kind=manifest["kind"],
+        name=manifest["name"],
+        version=manifest["version"],
+        domain=f"{manifest['domain']['name']}@{manifest['domain']['version']}",
+        teacher=manifest["teacher"],
+        manifest=manifest,
+        publisher=publisher.name,
+        publisher_key=publisher.key_id,
+        size=len(upload.data),
+        content_sha256=desk.store.put(session, upload.data),
+    )
+    session.add(packet)
+    session.flush()
+    session.refresh(packet)
+    _write_signatures(session, packet, upload.signatures)
+    _write_receipt(session, desk, packet, publisher)
+    _ensure_scan(session, packet, publisher)
+    return packet
+
+
+def _add_signatures(session: Session, desk: Desk, packet: Packet, upload: _Upload, publisher: Principal) -> None:
+    known = {each.key_id for each in packets.signatures(session, [packet.packet_id])[packet.packet_id]}
+    added = {who: each for who, each in upload.signatures.items() if who not in known}
+    if not added:
+        return
+    parts = unpack(b"".join(desk.store.read(session, packet.content_sha256, 0, packet.size)))
+    stored = dsse.Envelope.from_bytes(parts.envelope)
+    merged = tuple(dict.fromkeys((*stored.signatures, *added.values())))
+    if len(merged) > dsse.MAX_SIGNATURES:
+        raise Conflict(f"packet {packet.packet_id} has {len(stored.signatures)} signatures, which is the limit")
+    envelope = dsse.Envelope(stored.payload_type, stored.payload, merged).to_bytes()
+    _replace_content(session, desk, packet, pack(Parts(envelope, parts.manifest, parts.tensors)))
+    _write_signatures(session, packet, added)
+    _write_receipt(session, desk, packet, publisher)
+
+
+def _replace_content(session: Session, desk: Desk, packet: Packet, data: bytes) -> None:
+    before = packet.content_sha256
+    packet.content_sha256, packet.size = desk.store.put(session, data), len(data)
+    session.flush()
+    desk.store.delete(session, before)  # a blob holds name and version, so no other packet can refer to it
+
+
+def _write_signatures(session: Session, packet: Packet, signatures: dict[KeyId, dsse.Signature]) -> None:
+    for who, each in signatures.items():
+        text = base64.b64encode(each.sig).decode()
+        session.add(PacketSignature(packet_id=packet.packet_id, key_id=who, signature=text))
+    session.flush()
+
+
+def _write_receipt(session: Session, desk: Desk, packet: Packet, publisher: Principal) -> None:
+    predicate = {
+        "name": packet.name,
+        "version": packet.version,
+        "content": packet.content_sha256,
+        "publisher": publisher.name,
+        "signers": [each.key_id for each in packets.signatures(session, [packet.packet_id])[packet.packet_id]],
+    }
+    attestations.state(session, desk.key, packet.packet_id, RECEIPT, predicate)
+
+
+def _ensure_scan(session: Session, packet: Packet, publisher: Principal) -> None:
+    """An undecided packet has a scan on its way; publishing again is how an inconclusive one is repeated."""
+    if packet.state not in (PacketState.RECEIVED, PacketState.SCANNING):
+        return
+    live = select(Job.id).where(
+        Job.packet_id == packet.packet_id,
+        Job.kind == JobKind.SCAN,
+        Job.state.in_((JobState.QUEUED, JobState.RUNNING)),
+    )
+    if session.scalar(live) is None:
+        spec = {"packet_id": packet.packet_id}
+        jobs.submit(session, JobKind.SCAN, spec, submitter=publisher.name, packet_id=packet.packet_id)

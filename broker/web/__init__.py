@@ -1,0 +1,1 @@
+"""HTTP, for the API and the pages alike: dependencies, pages, problems, limits."""

@@ -1,0 +1,57 @@
+"""The worker's process: the crew's threads, and Celery in the main thread, whose only task is to wake them."""
+
+import logging
+import os
+import secrets
+import socket
+import sys
+
+from celery import Celery
+
+from broker.db import make_engine, make_sessions
+from broker.jobs import TASK, Bell, make_celery
+from broker.settings import Settings
+from broker.storage.postgres import PostgresBlobs
+from broker.worker.bench import Bench
+from broker.worker.crew import Crew
+from m2kt.signing.keys import load_private
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Work until told to stop (TERM or INT); returns the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    engine, bell = make_engine(settings.database_url), Bell(settings.redis_url)
+    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    bench = Bench(settings, make_sessions(engine), bell.ring, load_private(settings.broker_key), PostgresBlobs(), owner)
+    crew = Crew(bench)
+    crew.start()
+    try:
+        return _listen(make_celery(settings.redis_url), crew, owner)
+    finally:
+        log.info("leaving: finishing or handing back what runs")
+        crew.leave()
+        bell.close()
+        engine.dispose()
+
+
+def _listen(celery: Celery, crew: Crew, owner: str) -> int:
+    @celery.task(name=TASK)  # type: ignore[untyped-decorator]  # Celery has no types
+    def wake(job_id: str) -> None:
+        """The ledger knows which job is next; the id serves the log only."""
+        log.debug("the bell rang for job %s", job_id)
+        crew.wake()
+
+    # Solo: the task takes no time, and nothing may fork beside the crew's threads.
+    worker = celery.Worker(
+        pool="solo",
+        concurrency=1,
+        loglevel="INFO",
+        hostname=f"m2kt@{owner}",
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,  # asking for neighbours costs a second at every start
+    )
+    worker.start()
+    return int(worker.exitcode or 0)

@@ -1,0 +1,1 @@
+"""What every agent shares: the protocol between a supervisor and its child process."""

@@ -1,0 +1,195 @@
+"""A job in a child process: spec as JSON on stdin, JSON lines on stdout.
+
+The parent never imports torch; the child may die (out of memory, killed, cancelled) without taking anything along.
+Lines on stdout: ``{"event": "progress", "step": str, "done": int, "total": int}``, then exactly one of
+``{"event": "result", ...}`` or ``{"event": "error", "code": str, "detail": str, "hint": str}``. Logs go to stderr.
+
+The child's stdin stays open as a lifeline: when its parent is gone, however that came about, the child reads the end of
+the file and leaves too, so no orphan keeps a GPU.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from m2kt.errors import ChildFailed, M2KTError, UsageError, by_code
+
+LIFELINE = "M2KT_LIFELINE"
+"""Set for children of `run_child`: their stdin stays open as long as their parent lives."""
+
+GRACE_SECONDS = 5.0
+"""Between TERM and KILL when a child is stopped."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One progress line of a child: ``done`` of ``total`` units of ``step``."""
+
+    step: str
+    done: int
+    total: int
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def run_child(
+    module: str,
+    job: str,
+    spec: Mapping[str, Any],
+    *,
+    on_progress: OnProgress = lambda _: None,
+    log: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+    on_start: Callable[[int], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Run ``python -m module job`` on ``spec`` and return its result.
+
+    ``timeout`` is in seconds. ``on_start`` gets the child's process id, which leads its own process group.
+    Raises the error that the child named, or `ChildFailed` when it died without naming one.
+    """
+    child = _start(module, job, log, env)
+    on_start(child.pid)
+    timer = threading.Timer(timeout, stop, [child]) if timeout else None
+    try:
+        if timer:
+            timer.start()
+        return _converse(child, spec, on_progress, f"{module} {job}", log)
+    finally:
+        if timer:
+            timer.cancel()
+        stop(child)
+
+
+def _start(module: str, job: str, log: Path | None, env: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
+    stderr: IO[bytes] | int = log.open("ab") if log else subprocess.DEVNULL
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, job],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env={**os.environ, **(env or {}), LIFELINE: "1"},
+            start_new_session=True,
+        )
+    finally:
+        if not isinstance(stderr, int):
+            stderr.close()
+
+
+def _converse(
+    child: subprocess.Popen[bytes], spec: Mapping[str, Any], on_progress: OnProgress, name: str, log: Path | None
+) -> dict[str, Any]:
+    assert child.stdin
+    assert child.stdout
+    with suppress(BrokenPipeError):  # It died before reading; the lines below or its exit status say why.
+        child.stdin.write(json.dumps(spec).encode() + b"\n")
+        child.stdin.flush()
+    last: dict[str, Any] = {}
+    for line in child.stdout:
+        message = _parse(line)
+        if message.get("event") == "progress":
+            on_progress(Progress(str(message["step"]), int(message["done"]), int(message["total"])))
+        elif message:
+            last = message
+    return _finish(last, child.wait(), name, log)
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    """A protocol line, or nothing: libraries sometimes print to stdout."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) and "event" in message else {}
+
+
+def _finish(last: dict[str, Any], status: int, name: str, log: Path | None) -> dict[str, Any]:
+    if last.get("event") == "result" and status == 0:
+        return {key: value for key, value in last.items() if key != "event"}
+    if last.get("event") == "error":
+        raise by_code(str(last["code"]))(str(last["detail"]), hint=str(last["hint"]))
+    where = f"; its log is {log}" if log else ""
+    cause = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    raise ChildFailed(f"{name} ended with {cause}{where}\n{_tail(log)}".rstrip())
+
+
+def _tail(log: Path | None, lines: int = 5) -> str:
+    if log is None or not log.exists():
+        return ""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def stop(child: subprocess.Popen[bytes]) -> None:
+    """End the child's whole process group: TERM, a grace period, then KILL."""
+    for pipe in (child.stdin, child.stdout):
+        with suppress(BrokenPipeError):
+            if pipe:
+                pipe.close()
+    if child.poll() is not None:
+        return
+    for how, patience in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, None)):
+        try:
+            os.killpg(child.pid, how)
+            child.wait(patience)
+            return
+        except ProcessLookupError:
+            child.wait()
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+# The child's side
+
+
+def read_spec() -> dict[str, Any]:
+    """The job's specification, from stdin; from then on stdin is the lifeline, if a parent holds it."""
+    held = os.environ.pop(LIFELINE, None)
+    text = sys.stdin.readline() if held else sys.stdin.read()
+    try:
+        spec = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"the job's specification on stdin is not JSON: {error}") from error
+    if not isinstance(spec, dict):
+        raise UsageError("the job's specification must be a JSON object")
+    if held:
+        threading.Thread(target=_leave_with_parent, daemon=True).start()
+    return spec
+
+
+def _leave_with_parent() -> None:
+    """End this process when stdin ends; blocks in a thread of its own, so a busy main thread does not matter."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os._exit(128 + signal.SIGTERM)
+
+
+def emit(event: str, **fields: Any) -> None:
+    """Write one protocol line and flush it."""
+    sys.stdout.write(json.dumps({"event": event, **fields}, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def progress(step: str, done: int, total: int) -> None:
+    """Report ``done`` of ``total`` units of ``step``."""
+    emit("progress", step=step, done=done, total=total)
+
+
+def run_job(job: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
+    """Run ``job`` on the spec from stdin as the child's main; returns the exit status."""
+    try:
+        emit("result", **job(read_spec()))
+    except M2KTError as error:
+        emit("error", code=error.code, detail=error.detail, hint=error.hint)
+        return error.exit_code
+    return 0

@@ -1,0 +1,13 @@
+"""Predicate types of what is said about a packet after its publication; docs/broker.md has their fields."""
+
+RECEIPT = "urn:m2kt:receipt:v1"
+"""The broker has it: signed by the broker when a packet arrives or gains a signature."""
+
+STATE = "urn:m2kt:state:v1"
+"""Its state changed: signed by the broker."""
+
+SCAN = "urn:m2kt:scan:v1"
+"""What the checks found: signed by the broker."""
+
+OUTCOME = "urn:m2kt:outcome:v1"
+"""What it did to a student: signed by the student."""

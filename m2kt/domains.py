@@ -1,0 +1,47 @@
+"""Domains: the plug-ins that tell a teacher what to be asked.
+
+A domain is found through the entry-point group ``m2kt.domains``. It gives unlabelled prompts only; it serves the
+teacher's side, and alignment runs in a process where no domain package can be imported.
+"""
+
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol, runtime_checkable
+
+from m2kt.errors import DomainError
+
+GROUP = "m2kt.domains"
+
+
+@runtime_checkable
+class Domain(Protocol):
+    """What a plug-in must offer: a name, a version, and prompts from a seed."""
+
+    name: str
+    version: str
+
+    def probes(self, seed: int, count: int) -> Iterator[str]:
+        """Yield ``count`` prompts without answers; equal seeds give equal prompts."""
+        ...
+
+
+def registered() -> dict[str, EntryPoint]:
+    """Entry points of all installed domains, by name."""
+    return {each.name: each for each in entry_points(group=GROUP)}
+
+
+def load(name: str) -> Domain:
+    """The domain registered as ``name``; `DomainError` names those that are there."""
+    found = registered()
+    if name not in found:
+        names = ", ".join(sorted(found)) or "none"
+        raise DomainError(f"no domain named {name!r} is registered (registered: {names})")
+    domain = found[name].load()
+    if not isinstance(domain, Domain):
+        raise DomainError(f"{found[name].value} is not a domain: it needs name, version and probes(seed, count)")
+    return domain
+
+
+def packages() -> set[str]:
+    """Top-level modules of every installed domain: what an alignment process must not import."""
+    return {each.module.split(".")[0] for each in registered().values()}

@@ -1,0 +1,210 @@
+"""Every error of M2KT, as one tree.
+
+    M2KTError                     500  internal                  exit 1
+    ├── UsageError                400  usage                     exit 2
+    ├── PacketError               422  packet-invalid            exit 10
+    │   ├── ContainerError        422  container-invalid         exit 10
+    │   ├── ManifestError         422  manifest-invalid          exit 11
+    │   ├── TensorError           422  tensor-invalid            exit 12
+    │   ├── DigestMismatch        422  digest-mismatch           exit 13
+    │   └── LedgerMismatch        422  ledger-mismatch           exit 14
+    ├── SignatureError            422  signature-invalid         exit 20
+    │   ├── UnknownKey            403  key-unknown               exit 21
+    │   └── RequestUnsigned       401  request-unsigned          exit 22
+    ├── KeyFileError              500  key-file                  exit 23
+    ├── NotFound                  404  not-found                 exit 30
+    ├── Forbidden                 403  forbidden                 exit 31
+    ├── Conflict                  409  conflict                  exit 32
+    ├── NotPullable               409  packet-not-approved       exit 33
+    │   └── PacketRevoked         410  packet-revoked            exit 34
+    ├── TooLarge                  413  too-large                 exit 35
+    ├── Unavailable               503  unavailable               exit 40
+    │   ├── DatabaseAway          503  database-away             exit 41
+    │   ├── BrokerAway            503  broker-away               exit 42
+    │   └── QueueAway             503  queue-away                exit 43
+    ├── RuntimeFault              500  runtime                   exit 50
+    │   ├── PortTaken             500  port-taken                exit 51
+    │   ├── DiskFull              507  disk-full                 exit 52
+    │   └── ChildFailed           500  child-failed              exit 53
+    ├── ModelError                422  model-invalid             exit 60
+    ├── DomainError               422  domain-unknown            exit 61
+    ├── ExtractionRefused         422  extraction-refused        exit 62
+    └── AlignmentRefused          422  alignment-refused         exit 63
+
+One class = one HTTP status, one stable ``code`` and one exit code. ``hint`` says the next step; the broker's
+problem+json, the command line and the SDK all read the same three attributes.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+
+class M2KTError(Exception):
+    """Base of all errors. ``detail`` says what is wrong, ``hint`` what to do next."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+    exit_code: ClassVar[int] = 1
+    default_hint: ClassVar[str] = "This is a defect of M2KT: please report it with the log line."
+
+    def __init__(self, detail: str, *, hint: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.hint = hint if hint is not None else self.default_hint
+
+
+class UsageError(M2KTError):
+    status, code, exit_code = 400, "usage", 2
+    default_hint = "See the command's --help or the API's /docs."
+
+
+class PacketError(M2KTError):
+    status, code, exit_code = 422, "packet-invalid", 10
+    default_hint = "Build the packet again with `teacher_agent extract`; docs/packet.md has the rules."
+
+
+class ContainerError(PacketError):
+    code, exit_code = "container-invalid", 10
+
+
+class ManifestError(PacketError):
+    code, exit_code = "manifest-invalid", 11
+
+
+class TensorError(PacketError):
+    code, exit_code = "tensor-invalid", 12
+
+
+class DigestMismatch(PacketError):
+    code, exit_code = "digest-mismatch", 13
+    default_hint = "The bytes changed after the packet was built: fetch it again from its source."
+
+
+class LedgerMismatch(PacketError):
+    code, exit_code = "ledger-mismatch", 14
+    default_hint = "The manifest's ledger does not say what the tensors hold: do not use this packet."
+
+
+class SignatureError(M2KTError):
+    status, code, exit_code = 422, "signature-invalid", 20
+    default_hint = "Fetch the packet again; if it still fails, ask its publisher to sign it anew."
+
+
+class UnknownKey(SignatureError):
+    status, code, exit_code = 403, "key-unknown", 21
+    default_hint = "Register the signer with `m2kt agent register`, or trust its key file."
+
+
+class RequestUnsigned(SignatureError):
+    status, code, exit_code = 401, "request-unsigned", 22
+    default_hint = "Sign the request (RFC 9421) with the key of a registered agent."
+
+
+class KeyFileError(M2KTError):
+    code, exit_code = "key-file", 23
+    default_hint = "Make a key with `m2kt key generate`; its file must be mode 0600."
+
+
+class NotFound(M2KTError):
+    status, code, exit_code = 404, "not-found", 30
+    default_hint = "List what there is with `m2kt packet list`."
+
+
+class Forbidden(M2KTError):
+    status, code, exit_code = 403, "forbidden", 31
+    default_hint = "Use an agent whose role allows this."
+
+
+class Conflict(M2KTError):
+    status, code, exit_code = 409, "conflict", 32
+    default_hint = "Look at what is there first, then repeat with another name or version."
+
+
+class NotPullable(M2KTError):
+    status, code, exit_code = 409, "packet-not-approved", 33
+    default_hint = "Wait for the scan, or look at its findings with `m2kt packet show`."
+
+
+class PacketRevoked(NotPullable):
+    status, code, exit_code = 410, "packet-revoked", 34
+    default_hint = "Remove it from your students: `student_agent remove`."
+
+
+class TooLarge(M2KTError):
+    status, code, exit_code = 413, "too-large", 35
+    default_hint = "Use fewer concepts or fp16 concepts, or raise the broker's limit."
+
+
+class Unavailable(M2KTError):
+    status, code, exit_code = 503, "unavailable", 40
+    default_hint = "Try again in a moment."
+
+
+class DatabaseAway(Unavailable):
+    code, exit_code = "database-away", 41
+    default_hint = "Start it with `m2kt dev up`, or check M2KT_DATABASE_URL."
+
+
+class BrokerAway(Unavailable):
+    code, exit_code = "broker-away", 42
+    default_hint = "Start it with `m2kt dev up`, or check M2KT_BROKER_URL."
+
+
+class QueueAway(Unavailable):
+    code, exit_code = "queue-away", 43
+    default_hint = "Start it with `m2kt dev up`, or check M2KT_REDIS_URL."
+
+
+class RuntimeFault(M2KTError):
+    code, exit_code = "runtime", 50
+    default_hint = "Look at the log named above; `m2kt dev reset` starts from nothing."
+
+
+class PortTaken(RuntimeFault):
+    code, exit_code = "port-taken", 51
+    default_hint = "Choose another port, or leave it out and a free one is chosen."
+
+
+class DiskFull(RuntimeFault):
+    status, code, exit_code = 507, "disk-full", 52
+    default_hint = "Free some space and repeat: nothing was half-written."
+
+
+class ChildFailed(RuntimeFault):
+    code, exit_code = "child-failed", 53
+    default_hint = "The last lines of the child's log are above."
+
+
+class ModelError(M2KTError):
+    status, code, exit_code = 422, "model-invalid", 60
+    default_hint = "Name a local Hugging Face directory with config.json, weights and tokenizer.json."
+
+
+class DomainError(M2KTError):
+    status, code, exit_code = 422, "domain-unknown", 61
+    default_hint = "Install the package that registers it under the entry-point group m2kt.domains."
+
+
+class ExtractionRefused(M2KTError):
+    status, code, exit_code = 422, "extraction-refused", 62
+    default_hint = "Look at the coverage report; give more probes, or a teacher that masters the domain."
+
+
+class AlignmentRefused(M2KTError):
+    status, code, exit_code = 422, "alignment-refused", 63
+    default_hint = "The student was left as it was; look at the coverage report."
+
+
+def catalogue(base: type[M2KTError] = M2KTError) -> Iterator[type[M2KTError]]:
+    """Every error class below ``base``, parents first."""
+    yield base
+    for child in base.__subclasses__():
+        yield from catalogue(child)
+
+
+def by_code(code: str) -> type[M2KTError]:
+    """The class with this stable code, or ``M2KTError`` for one that this version does not know."""
+    found: dict[str, type[M2KTError]] = {}
+    for each in catalogue():
+        found.setdefault(each.code, each)
+    return found.get(code, M2KTError)

@@ -1,0 +1,1 @@
+"""Models: loading, capturing states, writing chains. The only part of M2KT that imports torch."""

@@ -1,0 +1,87 @@
+"""Greedy writing, for teachers (transformers' own loop) and for anything that gives logits (ours)."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from m2kt.neural.forward import rows_per_batch
+from m2kt.neural.models import LanguageModel
+
+Logits = Callable[[Tensor], Tensor]
+"""Token ids (B, T) to logits (B, V) of the next token."""
+
+
+def encode(lm: LanguageModel, prompts: Sequence[str]) -> list[list[int]]:
+    """Token ids of each prompt, as the tokenizer frames a text, without an end mark (a prompt is not finished)."""
+    rows = lm.tokenizer(list(prompts))["input_ids"]
+    ends = set(lm.end_ids)
+    return [row[:-1] if row and row[-1] in ends and len(row) > 1 else row for row in rows]
+
+
+def by_length(rows: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Tensor]]:
+    """Rows grouped by length, so that nothing is ever padded: (their indices, ids (B, T))."""
+    groups: dict[int, list[int]] = {}
+    for index, row in enumerate(rows):
+        groups.setdefault(len(row), []).append(index)
+    for length in sorted(groups):
+        yield groups[length], torch.tensor([rows[index] for index in groups[length]])
+
+
+def write(
+    lm: LanguageModel,
+    prompts: Sequence[str],
+    max_new_tokens: int,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[tuple[list[int], list[int]]]:
+    """Greedy continuations by transformers' generate: (prompt ids, continuation ids with the end mark if it came)."""
+    rows = encode(lm, prompts)
+    written: list[list[int]] = [[] for _ in rows]
+    done = 0
+    for indices, ids in by_length(rows):
+        size = rows_per_batch(lm, ids.shape[1] + max_new_tokens)
+        for start in range(0, len(indices), size):
+            part = indices[start : start + size]
+            for index, row in zip(part, _generate(lm, ids[start : start + size], max_new_tokens), strict=True):
+                written[index] = row
+            done += len(part)
+            on_progress(done, len(rows))
+    return list(zip(rows, written, strict=True))
+
+
+@torch.inference_mode()
+def _generate(lm: LanguageModel, ids: Tensor, max_new_tokens: int) -> list[list[int]]:
+    ids = ids.to(lm.device)
+    ends = lm.end_ids
+    out = lm.model.generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        do_sample=False,
+        num_beams=1,
+        max_new_tokens=max_new_tokens,
+        eos_token_id=ends or None,
+        pad_token_id=ends[0] if ends else 0,
+    )
+    return [_until_end(row, ends) for row in out[:, ids.shape[1] :].tolist()]
+
+
+def _until_end(row: list[int], ends: Sequence[int]) -> list[int]:
+    for place, token in enumerate(row):
+        if token in ends:
+            return row[: place + 1]
+    return row
+
+
+@torch.inference_mode()
+def greedy(logits: Logits, ids: Tensor, ends: Sequence[int], max_new_tokens: int) -> list[list[int]]:
+    """Greedy continuations of ``ids`` (B, T) under any ``logits``; rows that ended leave the batch."""
+    rows: list[list[int]] = [[] for _ in range(len(ids))]
+    alive = list(range(len(ids)))
+    while alive and len(rows[alive[0]]) < max_new_tokens:
+        chosen = logits(ids).argmax(-1)
+        for row, token in zip(alive, chosen.tolist(), strict=True):
+            rows[row].append(token)
+        going = [place for place, token in enumerate(chosen.tolist()) if token not in ends]
+        ids = torch.cat([ids, chosen[:, None].to(ids.device)], 1)[going]
+        alive = [alive[place] for place in going]
+    return rows

@@ -1,0 +1,116 @@
+"""Loading Hugging Face directories, and the digests that name them."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from m2kt.errors import ModelError
+
+Tokenizer = Any
+"""A fast tokenizer of transformers; its class is generated and has no useful type."""
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A causal language model in evaluation mode, its tokenizer, and where both live."""
+
+    model: Any
+    tokenizer: Tokenizer
+    device: torch.device
+    directory: Path
+
+    @property
+    def head(self) -> nn.Linear:
+        """The unembedding, ``[V, d]`` weights."""
+        head = self.model.get_output_embeddings()
+        assert isinstance(head, nn.Linear)
+        return head
+
+    @property
+    def end_ids(self) -> list[int]:
+        """Token ids that end a text."""
+        ends = self.model.generation_config.eos_token_id
+        ends = [ends] if isinstance(ends, int) else list(ends or [])
+        own = self.tokenizer.eos_token_id
+        return sorted({*ends, *([] if own is None else [own])})
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """``auto`` is CUDA when present, else the CPU; other names are torch's. `ModelError` for one that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"no device {name!r} here: {error}", hint="Use --device cpu, or --device auto.") from error
+    return device
+
+
+def load(directory: str | Path, device: torch.device | None = None) -> LanguageModel:
+    """Load a local directory; `ModelError` says what it lacks."""
+    path = Path(directory)
+    if not (path / "config.json").is_file():
+        raise ModelError(f"{path} is not a Hugging Face model directory: it has no config.json")
+    if not list(path.glob("*.safetensors")):
+        raise ModelError(f"{path} holds no .safetensors weights; pickled weights are not read")
+    device = device or torch.device("cpu")
+    try:
+        model = AutoModelForCausalLM.from_pretrained(path, local_files_only=True, use_safetensors=True, dtype="auto")
+        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+    except Exception as error:  # transformers raises anything here: OSError, KeyError, safetensors' own, ...
+        raise ModelError(f"{path} could not be loaded: {type(error).__name__}: {error}") from error
+    if not tokenizer.is_fast:
+        raise ModelError(f"the tokenizer of {path} gives no character offsets", hint="Add its tokenizer.json.")
+    model.train(False)
+    model.requires_grad_(False)
+    nn.Module.to(model, device)
+    return LanguageModel(model, tokenizer, device, path)
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes of all parameters and buffers, in name order.
+
+    Independent of the file format, so that a re-saved model keeps its digest.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}\0{tensor.dtype}\0{list(tensor.shape)}\0".encode())
+        digest.update(raw_bytes(tensor))
+    return "sha256:" + digest.hexdigest()
+
+
+def raw_bytes(tensor: Tensor) -> bytes:
+    """The tensor's bytes in C order; works for bfloat16, which numpy lacks."""
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def tokenizer_sha256(directory: Path) -> str:
+    """SHA-256 of the tokenizer's file."""
+    path = directory / "tokenizer.json"
+    if not path.is_file():
+        raise ModelError(f"{directory} has no tokenizer.json")
+    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Number of trained scalars; a tied matrix counts once."""
+    return sum(each.numel() for each in model.parameters())
+
+
+def set_threads(count: int | None) -> None:
+    """Bound torch's CPU threads; ``None`` leaves the machine's default."""
+    if count:
+        torch.set_num_threads(count)
+
+
+def offline() -> None:
+    """Never let a library reach for a hub: models are local directories."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"

@@ -1,0 +1,93 @@
+"""Knowledge packets: their format and identity (docs/packet.md).
+
+Everything here is about structure. A packet that `read_packet` returns is well-formed and agrees with its own manifest,
+but **nobody has checked who made it**: `m2kt.signing.verify_packet` does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from m2kt.errors import DigestMismatch
+from m2kt.packet import identity
+from m2kt.packet import tensors as tensor_format
+from m2kt.packet.container import Limits, Parts, unpack
+from m2kt.packet.manifest import (
+    DomainRef,
+    Extraction,
+    Manifest,
+    PacketId,
+    PacketKind,
+    Teacher,
+    TensorEntry,
+)
+from m2kt.packet.tensors import Array
+
+__all__ = [
+    "Array",
+    "DomainRef",
+    "Extraction",
+    "Limits",
+    "Manifest",
+    "Packet",
+    "PacketId",
+    "PacketKind",
+    "Parts",
+    "Teacher",
+    "TensorEntry",
+    "build_packet",
+    "read_packet",
+    "read_parts",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Packet:
+    """A well-formed packet; its signatures have not been looked at. Equal packets have equal ``packet_id``.
+
+    ``tensors`` are read-only views of ``tensor_bytes``, in name order.
+    """
+
+    manifest: Manifest
+    tensors: Mapping[str, Array]
+    packet_id: PacketId
+    manifest_bytes: bytes
+    tensor_bytes: bytes
+
+
+def build_packet(manifest: Manifest, tensors: Mapping[str, Array]) -> Packet:
+    """A packet of ``tensors``, which must be those that ``manifest`` describes (`Manifest.describe`)."""
+    return _read(manifest.to_bytes(), tensor_format.encode(tensors))
+
+
+def read_packet(data: bytes, limits: Limits | None = None) -> Packet:
+    """The packet in a container's bytes. **The signature is not checked**: `m2kt.signing.verify_packet` does that."""
+    return read_parts(unpack(data, limits))
+
+
+def read_parts(parts: Parts) -> Packet:
+    """The packet in a container's parts. **The envelope is not looked at.**"""
+    return _read(parts.manifest, parts.tensors)
+
+
+def _read(manifest_bytes: bytes, tensor_bytes: bytes) -> Packet:
+    manifest = Manifest.from_bytes(manifest_bytes)
+    tensors = tensor_format.decode(tensor_bytes)
+    _check_table(manifest, tensors)
+    packet_id = identity.packet_id(manifest_bytes, manifest.tensors)
+    return Packet(manifest, MappingProxyType(tensors), packet_id, manifest_bytes, tensor_bytes)
+
+
+def _check_table(manifest: Manifest, tensors: Mapping[str, Array]) -> None:
+    """The manifest's table and the tensors say the same, in both directions."""
+    listed = [entry.name for entry in manifest.tensors]
+    if listed != list(tensors):
+        odd = sorted(set(listed) ^ set(tensors))
+        raise DigestMismatch(f"the manifest's table and the tensors differ in {', '.join(odd[:3])}")
+    for entry in manifest.tensors:
+        found = TensorEntry.of(entry.name, tensors[entry.name])
+        for what in ("dtype", "shape", "sha256"):
+            if getattr(found, what) != getattr(entry, what):
+                raise DigestMismatch(f"{what} of {entry.name} is not what the manifest says")
+    for name, bits in manifest.precision.items():
+        tensor_format.check_low_bits(name, tensors[name], bits)

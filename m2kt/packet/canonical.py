@@ -1,0 +1,135 @@
+"""RFC 8785 (JCS) out, strict I-JSON (RFC 7493) in.
+
+One value has one encoding: `loads` refuses every byte string that `dumps` would not have written. Numbers are integers
+within ±(2^53 - 1); decimals travel as strings. A `ManifestError` starts with the name of the rule that was broken.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+import rfc8785
+
+from m2kt.errors import ManifestError
+
+MAX_INT = 2**53 - 1
+MAX_DEPTH = 32
+
+# RFC 7493 section 2.1 forbids surrogates and noncharacters; NUL is refused because Postgres cannot store it in text.
+_PLANES = "".join(chr(plane * 0x10000 + last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
+_FORBIDDEN = re.compile(f"[\x00\ud800-\udfff\ufdd0-\ufdef{_PLANES}]")
+
+# A whole string, or one bracket. An unterminated string runs to the end, so that the scan stays linear.
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+
+
+def refuse(rule: str, detail: str) -> NoReturn:
+    """Raise the `ManifestError` of ``rule``."""
+    raise ManifestError(f"{rule}: {detail}")
+
+
+def dumps(value: object, *, max_depth: int = MAX_DEPTH) -> bytes:
+    """Canonical bytes of ``value`` (RFC 8785): dicts, lists, tuples, text, integers, booleans and None only."""
+    _check(value, max_depth)
+    return rfc8785.dumps(value)  # type: ignore[arg-type]  # _check just proved the type
+
+
+def loads(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
+    """The object in ``data``, which must be canonical already; `ManifestError` names the rule it breaks."""
+    if len(data) > max_bytes:
+        refuse("size", f"{len(data)} bytes, the limit is {max_bytes}")
+    text = _decode(data)
+    _check_depth(data, max_depth)
+    value = _parse(text)
+    if not isinstance(value, dict):
+        refuse("object", "the outermost value must be an object")
+    if dumps(value, max_depth=max_depth) != data:
+        refuse("canonical", "the bytes are not the canonical form (RFC 8785) of what they say")
+    return value
+
+
+def _decode(data: bytes) -> str:
+    if data.startswith(b"\xef\xbb\xbf"):
+        refuse("byte-order-mark", "RFC 8259 section 8.1 forbids one")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        refuse("utf-8", f"byte {error.start} is not UTF-8")
+
+
+def _check_depth(data: bytes, max_depth: int) -> None:
+    """Before the parser runs, because its recursion is what deep nesting attacks."""
+    depth = 0
+    for token in _TOKEN.finditer(data):
+        first = data[token.start()]
+        if first in b"[{":
+            depth += 1
+        elif first in b"]}":
+            depth -= 1
+        if depth > max_depth:
+            refuse("depth", f"nested deeper than {max_depth}")
+
+
+def _parse(text: str) -> object:
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_int=_integer,
+            parse_float=lambda literal: refuse("float", f"{literal[:40]}: write decimals as strings"),
+            parse_constant=lambda literal: refuse("float", f"{literal} is no JSON"),
+        )
+    except ValueError as error:
+        refuse("json", str(error))
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in pairs:
+        if key in found:
+            refuse("duplicate-key", f"{key[:80]!r} occurs twice in one object")
+        found[key] = value
+    return found
+
+
+def _integer(literal: str) -> int:
+    # The length first: Python takes quadratic time over very long integers.
+    if len(literal) > len(str(MAX_INT)) + 1 or abs(int(literal)) > MAX_INT:
+        refuse("integer-range", f"{literal[:40]} is outside ±(2^53 - 1)")
+    return int(literal)
+
+
+def _check(value: object, depth: int) -> None:
+    if isinstance(value, str):
+        _check_text(value)
+    elif isinstance(value, bool) or value is None:
+        return
+    elif isinstance(value, int):
+        if abs(value) > MAX_INT:
+            refuse("integer-range", "an integer is outside ±(2^53 - 1)")
+    elif isinstance(value, float):
+        refuse("float", f"{value!r}: write decimals as strings")
+    elif isinstance(value, dict | list | tuple):
+        if depth == 0:
+            refuse("depth", "nested too deeply")
+        for each in _members(value):
+            _check(each, depth - 1)
+    else:
+        refuse("type", f"{type(value).__name__} has no JSON form here")
+
+
+def _members(value: Mapping[object, object] | list[object] | tuple[object, ...]) -> Iterator[object]:
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                refuse("type", "object keys must be text")
+            _check_text(key)
+        yield from value.values()
+    else:
+        yield from value
+
+
+def _check_text(text: str) -> None:
+    if found := _FORBIDDEN.search(text):
+        refuse("text", f"U+{ord(found.group()):04X} is not allowed in text")

@@ -1,0 +1,68 @@
+"""The file `.m2kt`: magic, then envelope, manifest and tensors, each behind its length (docs/packet.md)."""
+
+from dataclasses import dataclass
+
+from m2kt.errors import ContainerError, TooLarge
+from m2kt.packet.manifest import MAX_MANIFEST_BYTES
+
+MAGIC = b"\x89M2KT\r\n\x01"
+"""Like PNG's: a byte above 127 and CR LF show transfers that mangle text; the last byte is the format's version."""
+
+_LENGTH = 8  # u64, little-endian
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a reader accepts, in bytes."""
+
+    max_packet_bytes: int = 64 * 2**20
+    max_envelope_bytes: int = 8 * 2**20
+    max_manifest_bytes: int = MAX_MANIFEST_BYTES
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The three parts of a container, as stored."""
+
+    envelope: bytes
+    manifest: bytes
+    tensors: bytes
+
+
+def pack(parts: Parts) -> bytes:
+    """The container of ``parts``, none of which may be empty."""
+    chunks = [MAGIC]
+    for name, part in vars(parts).items():
+        if not part:
+            raise ContainerError(f"the {name} must not be empty")
+        chunks += [len(part).to_bytes(_LENGTH, "little"), part]
+    return b"".join(chunks)
+
+
+def unpack(data: bytes, limits: Limits | None = None) -> Parts:
+    """The parts of a container; refuses truncation, trailing bytes and, before it copies anything, lengths past
+    ``limits`` (`TooLarge`). It looks at lengths only."""
+    limits = limits or Limits()
+    if len(data) > limits.max_packet_bytes:
+        raise TooLarge(f"the packet has {len(data)} bytes, the limit is {limits.max_packet_bytes}")
+    if not data.startswith(MAGIC):
+        raise ContainerError("these bytes are not an M2KT packet: they do not start with its magic")
+    envelope, offset = _part(data, len(MAGIC), "envelope", limits.max_envelope_bytes)
+    manifest, offset = _part(data, offset, "manifest", limits.max_manifest_bytes)
+    tensors, offset = _part(data, offset, "tensors", limits.max_packet_bytes)
+    if offset != len(data):
+        raise ContainerError(f"{len(data) - offset} bytes follow the tensors")
+    return Parts(envelope, manifest, tensors)
+
+
+def _part(data: bytes, offset: int, name: str, limit: int) -> tuple[bytes, int]:
+    """The part that begins with its length at ``offset``, and where the next one begins."""
+    start = offset + _LENGTH
+    length = int.from_bytes(data[offset:start], "little")
+    if start > len(data):
+        raise ContainerError(f"the container ends before the length of its {name}")
+    if length > limit:
+        raise TooLarge(f"the {name} claims {length} bytes, the limit is {limit}")
+    if length == 0 or start + length > len(data):
+        raise ContainerError(f"the {name} claims {length} bytes, {len(data) - start} are there")
+    return data[start : start + length], start + length

@@ -1,0 +1,95 @@
+"""Signed packets: a DSSE envelope over an in-toto statement whose subject is the packet id and whose predicate is the
+manifest, in one container with both."""
+
+from dataclasses import dataclass
+
+from m2kt.errors import DigestMismatch, SignatureError
+from m2kt.packet import Limits, Packet, canonical, read_parts
+from m2kt.packet.container import Parts, pack, unpack
+from m2kt.packet.manifest import MAX_MANIFEST_BYTES
+from m2kt.signing import dsse
+from m2kt.signing.keys import KeyId, PrivateKey, TrustStore
+from m2kt.signing.statement import PACKET_PREDICATE, PAYLOAD_TYPE, Statement, Subject
+
+
+@dataclass(frozen=True, eq=False)
+class VerifiedPacket:
+    """A packet whose signature was checked, and the trusted keys that signed it."""
+
+    packet: Packet
+    key_ids: tuple[KeyId, ...]
+
+
+def sign_packet(packet: Packet, *private_keys: PrivateKey) -> bytes:
+    """The container of ``packet`` with a signature of each key."""
+    subject = Subject(packet.manifest.reference, packet.packet_id)
+    predicate = canonical.loads(packet.manifest_bytes, max_bytes=MAX_MANIFEST_BYTES)
+    statement = Statement((subject,), PACKET_PREDICATE, predicate).to_bytes()
+    envelope = dsse.sign(PAYLOAD_TYPE, statement, *private_keys)
+    return pack(Parts(envelope.to_bytes(), packet.manifest_bytes, packet.tensor_bytes))
+
+
+def verify_packet(data: bytes, trust: TrustStore, limits: Limits | None = None) -> VerifiedPacket:
+    """The packet in ``data``, once all of this holds:
+
+    1. the container has its three parts, within ``limits`` (`ContainerError`, `TooLarge`);
+    2. a trusted key signed the envelope (`UnknownKey`, `SignatureError`);
+    3. no key id in the envelope points at another key than the one that verified (`SignatureError`);
+    4. the signed payload is a packet statement with one subject (`SignatureError`);
+    5. manifest and tensors are well-formed and agree (`PacketError` and its children);
+    6. the statement is about this packet: its subject is the packet id computed from the bytes, its name the packet's
+       name and version, and its predicate the manifest, byte for byte (`DigestMismatch`).
+
+    Whether the signer *may* publish this packet, and whether it was scanned or revoked, is the broker's to say.
+    """
+    # 1. container
+    parts = unpack(data, limits)
+    # 2. signature
+    envelope = dsse.Envelope.from_bytes(parts.envelope)
+    verified = dsse.verify(envelope, trust, PAYLOAD_TYPE)
+    # 3. hints
+    _refuse_false_hints(envelope, verified, trust)
+    # 4. statement
+    statement = _packet_statement(verified.payload)
+    # 5. structure
+    packet = read_parts(parts)
+    # 6. binding
+    _check_binding(statement, packet)
+    return VerifiedPacket(packet, verified.key_ids)
+
+
+def add_signature(data: bytes, key: PrivateKey) -> bytes:
+    """The container with one signature more. The key vouches for the packet, so everything except the signatures that
+    are already there is checked first."""
+    parts = unpack(data)
+    envelope = dsse.Envelope.from_bytes(parts.envelope)
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise SignatureError(f"the payload type is {envelope.payload_type!r}, expected {PAYLOAD_TYPE!r}")
+    _check_binding(_packet_statement(envelope.payload), read_parts(parts))
+    signed = dsse.add_signature(envelope, key).to_bytes()
+    return pack(Parts(signed, parts.manifest, parts.tensors))
+
+
+def _refuse_false_hints(envelope: dsse.Envelope, verified: dsse.Verified, trust: TrustStore) -> None:
+    """Key ids are not signed. Trusting one would be wrong; a wrong one shows that the container was altered."""
+    for signature, signer in zip(envelope.signatures, verified.signers, strict=True):
+        if signer is not None and signature.keyid not in ("", signer):
+            raise SignatureError("a key id names another key than the one that made its signature")
+        if signer is None and signature.keyid in trust:
+            raise SignatureError("one of the signatures claims a trusted key, and is not that key's")
+
+
+def _packet_statement(payload: bytes) -> Statement:
+    statement = Statement.from_bytes(payload)
+    if statement.predicate_type != PACKET_PREDICATE:
+        raise SignatureError(f"the predicate type is {statement.predicate_type!r}, expected {PACKET_PREDICATE!r}")
+    if len(statement.subjects) != 1:
+        raise SignatureError("a packet's statement is about exactly one packet")
+    return statement
+
+
+def _check_binding(statement: Statement, packet: Packet) -> None:
+    if statement.subjects != (Subject(packet.manifest.reference, packet.packet_id),):
+        raise DigestMismatch("the signed statement is about another packet")
+    if canonical.dumps(dict(statement.predicate)) != packet.manifest_bytes:
+        raise DigestMismatch("the signed statement holds another manifest")

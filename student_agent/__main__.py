@@ -1,0 +1,27 @@
+"""`python -m student_agent`: jobs for supervisors (spec on stdin) and commands for people."""
+
+import sys
+from importlib import import_module
+
+JOBS = {
+    "align": "student_agent.align",
+    "verify": "student_agent.verify",
+    "logits": "student_agent.logits",
+    "take": "student_agent.service",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """A job's name alone reads its spec from stdin; everything else is the command line."""
+    if len(arguments) == 1 and arguments[0] in JOBS:
+        from m2kt.agent.child import run_job
+
+        return run_job(import_module(JOBS[arguments[0]]).run)
+    from m2kt.cli.edge import run_app
+    from student_agent.commands import app
+
+    return run_app(app, "student_agent", arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,120 @@
+"""The alignment job: a verified packet becomes a concept memory beside one student.
+
+1. Isolate the process: packet and student are all there is to learn from.
+2. Verify the packet's signature and bytes, recount its ledger.
+3. See how the student's tokenizer reads the packet's templates; refuse below a stated floor.
+4. Map the concepts in closed form.
+5. Train the memory on synthetic probes; the student's core stays frozen, proven by its digest.
+6. Write the memory; nothing is active yet.
+"""
+
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from m2kt.agent.child import progress
+from m2kt.errors import AlignmentRefused, LedgerMismatch, UsageError
+from m2kt.neural.models import LanguageModel, load, offline, pick_device, set_threads, weights_sha256
+from m2kt.packet import Packet, PacketKind, ledger
+from m2kt.packet.knowledge import Knowledge, from_tensors
+from m2kt.signing import TrustStore, verify_packet
+from student_agent.artifact import save_memory, shape_of
+from student_agent.assemble import assemble
+from student_agent.card import Card
+from student_agent.isolation import isolate
+from student_agent.losses import Lambdas
+from student_agent.memory import ConceptMemory, trained_parameters
+from student_agent.projection import project, share_anchors
+from student_agent.rendering import Vocabulary, learn_vocabulary
+from student_agent.specs import check_spec
+from student_agent.training import Prober, Schedule, train
+
+FLOOR = 0.5
+"""Least share of the packet's chains that the student's tokenizer must be able to follow."""
+
+REQUIRED = ("packet", "trust", "model", "out")
+OPTIONAL = ("device", "threads", "schedule")
+
+
+def run(spec: dict[str, Any]) -> dict[str, Any]:
+    """Spec: ``packet`` file, ``trust`` directory or public key file, ``model`` directory, ``out`` directory; optional
+    ``device``, ``threads``, ``schedule`` (fields of `Schedule`)."""
+    # 1. isolation
+    isolate()
+    check_spec(spec, REQUIRED, OPTIONAL)
+    offline()
+    set_threads(spec.get("threads"))
+    # 2. the packet
+    packet, knowledge = open_packet(Path(spec["packet"]), TrustStore.from_path(Path(spec["trust"])))
+    schedule = schedule_of(spec.get("schedule", {}))
+    lm = load(spec["model"], pick_device(spec.get("device", "auto")))
+    before = weights_sha256(lm.model)
+    # 3. to 5.
+    memory, report = align(lm, knowledge, schedule)
+    if weights_sha256(lm.model) != before:
+        raise AlignmentRefused("the student's frozen core changed during alignment", hint="Please report this.")
+    # 6. the memory
+    card = Card(packet.packet_id, packet.manifest.reference, before, shape_of(memory), report)
+    save_memory(Path(spec["out"]), memory, card)
+    return {"packet_id": packet.packet_id, "memory": str(spec["out"]), "device": str(lm.device), **report}
+
+
+def open_packet(path: Path, trust: TrustStore) -> tuple[Packet, Knowledge]:
+    """Read, verify, and recount; only packets of kind `knowledge` can be aligned."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", hint="Name a .m2kt file.") from error
+    packet = verify_packet(data, trust).packet
+    if packet.manifest.kind != PacketKind.KNOWLEDGE:
+        raise AlignmentRefused(f"a packet of kind {packet.manifest.kind} cannot be aligned, only `knowledge`")
+    counted = ledger.compute(packet)
+    if counted != dict(packet.manifest.ledger):
+        raise LedgerMismatch(f"the manifest's ledger says {dict(packet.manifest.ledger)}, the tensors {counted}")
+    return packet, from_tensors(packet.tensors, packet.manifest.symbols, packet.manifest.leads)
+
+
+def align(lm: LanguageModel, knowledge: Knowledge, schedule: Schedule) -> tuple[ConceptMemory, dict[str, Any]]:
+    """Project, assemble and train; returns the memory and what happened."""
+    started = time.perf_counter()
+    torch.manual_seed(schedule.seed)
+    vocabulary = learn_vocabulary(knowledge, lm.tokenizer, schedule.seed)
+    _require_coverage(vocabulary)
+    projection = project(lm, knowledge, share_anchors(knowledge, vocabulary))
+    memory = assemble(lm, knowledge, vocabulary, projection)
+    prober = Prober(lm, knowledge, vocabulary, projection)
+    losses = train(
+        lm, memory, knowledge, prober, schedule, Lambdas(), lambda done, total: progress("alignment", done, total)
+    )
+    return memory, {
+        "coverage": vocabulary.share,
+        "agreement": projection.agreement,
+        "residual": projection.residual,
+        "l_align": projection.l_align,
+        "losses": losses,
+        "trained_parameters": trained_parameters(memory),
+        "steps": schedule.steps,
+        "seconds": round(time.perf_counter() - started, 2),
+        "shared_symbols": len(projection.anchors.strings),
+    }
+
+
+def _require_coverage(vocabulary: Vocabulary) -> None:
+    if vocabulary.share < FLOOR:
+        raise AlignmentRefused(
+            f"the student's tokenizer can follow {vocabulary.share:.2f} of the packet's chains, below the floor of "
+            f"{FLOOR}: it splits or joins their symbols"
+        )
+
+
+def schedule_of(given: dict[str, Any]) -> Schedule:
+    """The schedule with what was given; `UsageError` for a field that does not exist or is not a positive number."""
+    kinds = {each.name: type(each.default) for each in fields(Schedule)}
+    for name, value in given.items():
+        known = name in kinds and not isinstance(value, bool) and isinstance(value, (kinds[name], int))
+        if not known or not 0 <= float(value) < 2**31:
+            raise UsageError(f"schedule: {name}={value!r} is not one of {', '.join(kinds)}, as a number")
+    return Schedule(**given)

@@ -1,0 +1,58 @@
+"""A student with the memories of its active packets: what it would say next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from m2kt.neural.decode import by_length, encode, greedy
+from m2kt.neural.forward import batched, layer_states, rows_per_batch
+from m2kt.neural.models import LanguageModel
+from student_agent.memory import ConceptMemory
+
+
+@dataclass(frozen=True)
+class AlignedStudent:
+    """A frozen student and zero or more memories. Without memories it is the student, bit for bit."""
+
+    lm: LanguageModel
+    memories: tuple[ConceptMemory, ...] = ()
+
+    def next_logits(self, ids: Tensor) -> Tensor:
+        """Scores of the next token, (B, V), for texts ``ids`` (B, T)."""
+        last = torch.full((len(ids), 1), ids.shape[1] - 1)
+        return self.logits(ids, last)[:, 0]
+
+    @torch.inference_mode()
+    def logits(self, ids: Tensor, at: Tensor | None = None) -> Tensor:
+        """Scores at positions ``at`` (B, P), or everywhere: the student's logits, or log-probabilities once mixed."""
+        ids = ids.to(self.lm.device)
+        if not self.memories:
+            every: Tensor = self.lm.model(input_ids=ids, use_cache=False).logits
+            return every if at is None else _take(every, at.to(ids.device))
+        at = torch.arange(ids.shape[1]).expand(len(ids), -1) if at is None else at
+        at = at.to(ids.device)
+        states, logits = layer_states(self.lm, ids)
+        mixed = _take(logits, at)
+        for memory in self.memories:
+            mixed = memory.mix(memory(states, ids, at), mixed)
+        return mixed
+
+    def write(self, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
+        """Greedy continuations as text, special tokens left out."""
+        rows = encode(self.lm, prompts)
+        written = [""] * len(rows)
+        for indices, ids in by_length(rows):
+            for part in batched(len(indices), rows_per_batch(self.lm, ids.shape[1] + max_new_tokens)):
+                out = greedy(self.next_logits, ids[part], self.lm.end_ids, max_new_tokens)
+                texts = self.lm.tokenizer.batch_decode(
+                    out, skip_special_tokens=True, clean_up_tokenization_spaces=False
+                )
+                for index, text in zip(indices[part], texts, strict=True):
+                    written[index] = text
+        return written
+
+
+def _take(values: Tensor, at: Tensor) -> Tensor:
+    return values.gather(1, at[..., None].expand(-1, -1, values.shape[-1]))

@@ -1,0 +1,92 @@
+"""The student's command line: taking packets, giving them back, and seeing what the student says."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from m2kt.cli.bars import bars
+from m2kt.signing.keys import TrustStore, load_private
+from student_agent.activation import State
+from student_agent.service import obey, take_from_broker
+from student_agent.take import Decision, Policy, Student
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Take knowledge packets into a model.")
+
+Model = Annotated[Path, typer.Option(help="Hugging Face directory of the student; it is never written.")]
+StateDir = Annotated[Path, typer.Option(help="Where this student keeps the packets that it took.")]
+Broker = Annotated[str, typer.Option(help="URL of the broker.")]
+Key = Annotated[Path, typer.Option(help="Private key of this agent (mode 0600).")]
+Trust = Annotated[Path, typer.Option(help="Directory of public keys: the teachers' and the broker's.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
+
+
+@app.callback()
+def _root() -> None:
+    """Take knowledge packets into a model. `align`, `verify` and `logits` alone read a job from stdin."""
+
+
+@app.command()
+def take(
+    packet_id: str,
+    model: Model,
+    state: StateDir,
+    broker: Broker,
+    key: Key,
+    trust: Trust,
+    checks: Annotated[Path | None, typer.Option(help="Sealed checks (JSON lines) to verify behaviour with.")] = None,
+    general: Annotated[
+        Path | None, typer.Option(help="Text outside the domain, to see that nothing is harmed.")
+    ] = None,
+    delta: Annotated[float, typer.Option(help="Least proven gain in accuracy.")] = Policy.delta,
+    activate_unverified: Annotated[bool, typer.Option(help="Activate without checks.")] = False,
+    steps: Annotated[int | None, typer.Option(help="Alignment steps.", min=1)] = None,
+    device: Device = "auto",
+    log: Annotated[Path, typer.Option(help="Log of the child processes.")] = Path("take.log"),
+) -> None:
+    """Pull a packet, verify, align, check behaviour, then activate it or leave the student as it was; report."""
+    student = Student(model, state, checks, general, device, schedule={"steps": steps} if steps else {})
+    policy = Policy(delta=delta, activate_unverified=activate_unverified)
+    with bars() as show:
+        outcome = take_from_broker(
+            packet_id, broker, load_private(key), TrustStore.from_path(trust), student, policy, show, log
+        )
+    typer.echo(f"{outcome.decision}: {outcome.reason}")
+    if outcome.decision == Decision.ROLLED_BACK:
+        raise typer.Exit(3)
+
+
+@app.command("recall")
+def recall(state: StateDir, broker: Broker) -> None:
+    """Ask the broker about every active packet and remove those that were revoked."""
+    removed = obey(State(state), broker)
+    typer.echo("\n".join(f"removed {each}" for each in removed) or "nothing was revoked")
+
+
+@app.command()
+def remove(packet_id: str, state: StateDir) -> None:
+    """Take a packet out of force; without it the student is, bit for bit, what it was."""
+    State(state).remove(packet_id)
+    typer.echo(f"removed {packet_id}")
+
+
+@app.command("list")
+def list_active(state: StateDir) -> None:
+    """Packets in force, in order of activation."""
+    for each in State(state).active():
+        typer.echo("  ".join(asdict(each).values()))
+
+
+@app.command()
+def generate(
+    prompt: str,
+    model: Model,
+    state: Annotated[Path | None, typer.Option(help="State directory; without it the bare student speaks.")] = None,
+    max_new_tokens: Annotated[int, typer.Option(min=1)] = 96,
+    device: Device = "auto",
+) -> None:
+    """Continue a prompt with the packets that are in force."""
+    from student_agent.speak import continue_prompt  # loads torch, which the other commands leave to their children
+
+    typer.echo(prompt + continue_prompt(model, state, prompt, max_new_tokens, device))

@@ -1,0 +1,100 @@
+"""The linear CAL in closed form: concepts of the teacher as vectors of the student, through shared symbols (eq. 11-12).
+
+A concept's mean logits on the anchors are ``W_T c``. Its image is the student's vector whose logits on the same symbols
+come closest: ``v = argmin || W_S v - center(W_T c) ||^2 + lambda ||v||^2``, ridge regression with one solution.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from m2kt.errors import AlignmentRefused
+from m2kt.neural.models import LanguageModel
+from m2kt.packet.knowledge import Knowledge
+from student_agent.losses import l_align
+from student_agent.rendering import Vocabulary
+
+RIDGE = 1e-3
+"""Lambda, as a share of the mean eigenvalue of W_S^T W_S."""
+LEAST_AGREEMENT = 0.9
+"""Least share of concepts that must keep their symbol on the way."""
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """The shared symbols, A of them, as the student reads them."""
+
+    strings: tuple[int, ...]
+    tokens: tuple[tuple[int, ...], ...]  # the student's tokens of each, the commonest first
+    rows: tuple[int, ...]  # their rows among the packet's anchors
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Concepts in the student's space, with how well they fit."""
+
+    anchors: Anchors
+    values: Tensor  # (K, d_S)
+    answers: np.ndarray[tuple[int], np.dtype[np.int64]]  # (K,) symbol string that each value decodes to
+    agreement: float  # share of concepts that decode to the same symbol on both sides
+    residual: float  # || W_S v - W_T c || / || W_T c ||
+    l_align: float  # eq. 12, on the shared symbols' logits
+
+
+def share_anchors(knowledge: Knowledge, vocabulary: Vocabulary) -> Anchors:
+    """The anchors that the student has tokens for; `AlignmentRefused` when fewer than two."""
+    shared = [
+        (string, tuple(token for token, _ in vocabulary.decided[string].most_common()), row)
+        for row, string in enumerate(knowledge.anchor_strings.tolist())
+        if string in vocabulary.decided
+    ]
+    if len(shared) < 2:
+        raise AlignmentRefused(
+            f"packet and student share {len(shared)} of {len(knowledge.anchors)} symbols; at least 2 are needed",
+            hint="The two tokenizers have too little in common for this packet.",
+        )
+    strings, tokens, rows = zip(*shared, strict=True)
+    return Anchors(strings, tokens, rows)
+
+
+def project(lm: LanguageModel, knowledge: Knowledge, anchors: Anchors) -> Projection:
+    """Map every concept; `AlignmentRefused` when too many lose their symbol in the student's width."""
+    rows = list(anchors.rows)
+    teacher = torch.from_numpy(knowledge.anchors[rows].astype(np.float64))
+    bias = torch.from_numpy(knowledge.anchor_bias[rows].astype(np.float64))
+    target = _centered(torch.from_numpy(knowledge.centroids.astype(np.float64)) @ teacher.T + bias)  # (K, A)
+    weight, own_bias = head_rows(lm, [tokens[0] for tokens in anchors.tokens])
+    values = ridge(_centered(weight.T).T, target - _centered(own_bias[None]))
+    read = _centered(values @ weight.T + own_bias)
+    agreement = float((read.argmax(1) == target.argmax(1)).double().mean())
+    if agreement < LEAST_AGREEMENT:
+        raise AlignmentRefused(
+            f"only {agreement:.2f} of the concepts keep their symbol in the student's {weight.shape[1]} dimensions "
+            f"({len(rows)} symbols compete; at least {LEAST_AGREEMENT} must)",
+            hint="Take a wider student or a packet with fewer symbols.",
+        )
+    answers = np.array(anchors.strings)[read.argmax(1).numpy()]
+    residual = float((read - target).norm() / target.norm())
+    return Projection(anchors, values.float(), answers, agreement, residual, float(l_align(read, target)))
+
+
+def head_rows(lm: LanguageModel, tokens: list[int]) -> tuple[Tensor, Tensor]:
+    """The student's unembedding rows (A, d_S) and biases (A,) of ``tokens``, in float64 on the CPU."""
+    weight = lm.head.weight[tokens].double().cpu()
+    bias = lm.head.bias[tokens].double().cpu() if lm.head.bias is not None else torch.zeros(len(tokens)).double()
+    return weight, bias
+
+
+def ridge(weight: Tensor, target: Tensor) -> Tensor:
+    """Rows v (K, d) that minimise ``||weight v - target||^2 + lambda ||v||^2``; weight (A, d), target (K, A)."""
+    gram = weight.T @ weight
+    lam = RIDGE * gram.diagonal().mean()
+    solution: Tensor = torch.linalg.solve(gram + lam * torch.eye(len(gram), dtype=gram.dtype), weight.T @ target.T)
+    return solution.T
+
+
+def _centered(rows: Tensor) -> Tensor:
+    """Rows minus their mean: a softmax does not see a common offset, so neither should the fit."""
+    return rows - rows.mean(-1, keepdim=True)

@@ -1,0 +1,84 @@
+"""The student and its broker: pulling, reporting, obeying recalls."""
+
+import os
+from contextlib import suppress
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from m2kt.agent.child import OnProgress, progress
+from m2kt.client import Client
+from m2kt.client.predicates import OUTCOME
+from m2kt.errors import NotFound, UsageError
+from m2kt.packet import PacketId
+from m2kt.signing import PrivateKey, TrustStore, attest, key_id
+from m2kt.signing.keys import load_private
+from student_agent.activation import State
+from student_agent.specs import check_spec
+from student_agent.take import Outcome, Policy, Student, predicate, take
+
+REQUIRED = ("packet_id", "broker", "key", "trust", "model", "state")
+OPTIONAL = ("checks", "general", "device", "threads", "schedule", "policy", "log")
+
+
+def take_from_broker(
+    packet_id: str,
+    broker: str,
+    key: PrivateKey,
+    trust: TrustStore,
+    student: Student,
+    policy: Policy,
+    on_progress: OnProgress,
+    log: Path,
+) -> Outcome:
+    """Pull ``packet_id``, take it (`take`), and report what it did, signed by this student's key."""
+    with Client(broker, key, trust) as client:
+        data = client.fetch(packet_id)
+        client.verify(packet_id, data)
+        outcome = take(data, trust, student, policy, on_progress, log)
+        told = predicate(outcome, key_id(key.public_key()))
+        client.report_outcome(attest(PacketId(packet_id), OUTCOME, told, key))
+    return outcome
+
+
+def run(spec: dict[str, Any]) -> dict[str, Any]:
+    """The take job. Spec: ``packet_id``, ``broker``, ``key``, ``trust``, ``model``, ``state``; optional ``checks``,
+    ``general``, ``device``, ``threads``, ``schedule``, ``policy`` (fields of `Policy`), ``log``."""
+    check_spec(spec, REQUIRED, OPTIONAL)
+    places: dict[str, Any] = {name: Path(spec[name]) for name in ("checks", "general") if spec.get(name)}
+    machine = {name: spec[name] for name in ("device", "threads", "schedule") if spec.get(name)}
+    student = Student(Path(spec["model"]), Path(spec["state"]), **places, **machine)
+    outcome = take_from_broker(
+        spec["packet_id"],
+        spec["broker"],
+        load_private(Path(spec["key"])),
+        TrustStore.from_path(Path(spec["trust"])),
+        student,
+        policy_of(spec.get("policy", {})),
+        lambda each: progress(each.step, each.done, each.total),
+        Path(spec.get("log", os.devnull)),
+    )
+    return asdict(outcome)
+
+
+def policy_of(given: dict[str, Any]) -> Policy:
+    """The policy with what was given; `UsageError` for a field that does not exist."""
+    known = {each.name for each in fields(Policy)}
+    if unknown := sorted(set(given) - known):
+        raise UsageError(f"policy: unknown {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    return Policy(**given)
+
+
+def obey(state: State, broker: str) -> list[str]:
+    """Remove every active packet that the broker has revoked; returns their ids.
+
+    A packet that this broker does not know stays: a wrong address must not empty a student.
+    """
+    removed = []
+    with Client(broker) as client:
+        for each in state.active():
+            with suppress(NotFound):
+                if client.show(each.packet_id)["state"] == "revoked":
+                    state.remove(each.packet_id)
+                    removed.append(each.packet_id)
+    return removed

@@ -1,0 +1,119 @@
+"""The verification job: does the student behave better with the memory, and is it unharmed elsewhere?"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from m2kt.agent.child import progress
+from m2kt.errors import UsageError
+from m2kt.neural.decode import by_length
+from m2kt.neural.forward import batched, rows_per_batch
+from m2kt.neural.models import load, offline, pick_device, set_threads
+from student_agent.activation import State
+from student_agent.aligned import AlignedStudent
+from student_agent.artifact import load_memory
+from student_agent.checks import Check, accuracy_by_tag, is_right, read_checks
+from student_agent.specs import check_spec
+from student_agent.statistics import improvement_bound
+
+REQUIRED = ("model", "checks")
+OPTIONAL = ("memories", "beside", "state", "general", "part", "device", "threads", "max_new_tokens", "confidence")
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How a student did: right or wrong per check, and perplexity on text outside the domain."""
+
+    right: tuple[bool, ...]
+    perplexity: float | None
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers."""
+        return sum(self.right) / len(self.right)
+
+
+def run(spec: dict[str, Any]) -> dict[str, Any]:
+    """Spec: ``model`` directory, ``checks`` file; optional ``memories`` (directories), ``state`` (its active memories),
+    ``beside`` (memories in force both before and after), ``general`` text file, ``part`` (decide, report or all),
+    ``device``, ``threads``, ``max_new_tokens``, ``confidence``. Without memories only *before* is told.
+    """
+    check_spec(spec, REQUIRED, OPTIONAL)
+    offline()
+    set_threads(spec.get("threads"))
+    checks = read_checks(Path(spec["checks"]), spec.get("part", "all"))
+    general = read_sentences(Path(spec["general"])) if spec.get("general") else []
+    lm = load(spec["model"], pick_device(spec.get("device", "auto")))
+    longest = int(spec.get("max_new_tokens", 96))
+    beside = tuple(load_memory(Path(each), lm) for each in spec.get("beside", ()))
+    before = behave(AlignedStudent(lm, beside), checks, general, longest, "student before")
+    result = {"items": len(checks), "device": str(lm.device), **_told("before", checks, before)}
+    directories = [Path(each) for each in spec.get("memories", ())]
+    directories += State(Path(spec["state"])).memories() if spec.get("state") else []
+    if not directories:
+        return result
+    memories = tuple(load_memory(each, lm) for each in directories)
+    after = behave(AlignedStudent(lm, (*beside, *memories)), checks, general, longest, "student after")
+    return {**result, **_told("after", checks, after), **compare(before, after, float(spec.get("confidence", 0.95)))}
+
+
+def behave(
+    student: AlignedStudent, checks: Sequence[Check], general: Sequence[str], longest: int, step: str
+) -> Behaviour:
+    """Answer every check greedily and read the general text."""
+    right: list[bool] = []
+    for part in batched(len(checks), 200):
+        written = student.write([each.prompt for each in checks[part]], longest)
+        right += [is_right(check, text) for check, text in zip(checks[part], written, strict=True)]
+        progress(step, len(right), len(checks))
+    return Behaviour(tuple(right), perplexity(student, general) if general else None)
+
+
+def compare(before: Behaviour, after: Behaviour, confidence: float) -> dict[str, Any]:
+    """The paired difference and its lower bound (`statistics.improvement_bound`)."""
+    pairs = list(zip(before.right, after.right, strict=True))
+    gained = sum(after and not before for before, after in pairs)
+    lost = sum(before and not after for before, after in pairs)
+    return {
+        "gained": gained,
+        "lost": lost,
+        "confidence": confidence,
+        "improvement": (gained - lost) / len(pairs),
+        "improvement_low": improvement_bound(gained, lost, len(pairs), confidence),
+    }
+
+
+def _told(when: str, checks: Sequence[Check], behaviour: Behaviour) -> dict[str, Any]:
+    return {
+        f"accuracy_{when}": behaviour.accuracy,
+        f"by_tag_{when}": accuracy_by_tag(checks, behaviour.right),
+        f"perplexity_{when}": behaviour.perplexity,
+    }
+
+
+def read_sentences(path: Path) -> list[str]:
+    """Lines of a text file that hold something."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+    return [line for line in lines if line.strip()]
+
+
+@torch.inference_mode()
+def perplexity(student: AlignedStudent, texts: Sequence[str]) -> float:
+    """exp of the mean negative log-likelihood per token, over all tokens but each text's first."""
+    rows = [row for row in student.lm.tokenizer(list(texts))["input_ids"] if len(row) > 1]
+    total, count = 0.0, 0
+    for _, ids in by_length(rows):
+        for part in batched(len(ids), max(1, rows_per_batch(student.lm, ids.shape[1]) // 8)):
+            logs = student.logits(ids[part]).float().log_softmax(-1)[:, :-1].cpu()
+            total -= float(logs.gather(-1, ids[part][:, 1:, None]).double().sum())
+            count += ids[part][:, 1:].numel()
+    if not count:
+        raise UsageError("the general text has no sentence of two tokens or more")
+    return math.exp(total / count)

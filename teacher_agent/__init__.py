@@ -1,0 +1,1 @@
+"""The teacher's side: from a trained model to a signed knowledge packet."""

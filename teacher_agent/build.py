@@ -1,0 +1,84 @@
+"""From what an extraction found to a packet: tensors, manifest, ledger."""
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from m2kt.domains import Domain
+from m2kt.neural.models import LanguageModel, parameter_count, tokenizer_sha256, weights_sha256
+from m2kt.packet import DomainRef, Manifest, Packet, PacketId, PacketKind, Teacher, build_packet
+from m2kt.packet import Extraction as ExtractionRecord
+from m2kt.packet import ledger as packet_ledger
+from m2kt.packet.knowledge import Knowledge, to_tensors
+from teacher_agent.extract import Extraction, Settings
+
+
+@dataclass(frozen=True)
+class Label:
+    """What the publisher says of the packet."""
+
+    name: str
+    version: str
+    licence: str = "Apache-2.0"
+    parents: tuple[PacketId, ...] = ()
+
+
+def build(lm: LanguageModel, domain: Domain, settings: Settings, found: Extraction, label: Label) -> Packet:
+    """The unsigned packet. Its ledger is measured on the tensors as they will travel."""
+    tensors = to_tensors(found.knowledge)
+    manifest = Manifest.describe(
+        kind=PacketKind.KNOWLEDGE,
+        name=label.name,
+        version=label.version,
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        domain=DomainRef(domain.name, domain.version),
+        teacher=describe_teacher(lm),
+        extraction=ExtractionRecord("attribution", _plain_settings(settings), settings.seed),
+        confidence=_confidence(found.knowledge),
+        coverage={name: f"{value:.4f}" for name, value in found.coverage.items()},
+        licence=label.licence,
+        parents=label.parents,
+        ledger=packet_ledger.measure(tensors, found.queries),
+        symbols=found.knowledge.symbols,
+        leads=found.knowledge.leads,
+        tensors=tensors,
+    )
+    return build_packet(manifest, tensors)
+
+
+def describe_teacher(lm: LanguageModel) -> Teacher:
+    """The teacher as the manifest names it; ``base_family`` is what its configuration says it was made from."""
+    config = lm.model.config
+    family = str(config.model_type)
+    return Teacher(
+        name=lm.directory.resolve().name,
+        family=family,
+        base_family=str(getattr(config, "base_family", None) or family),
+        parameters=parameter_count(lm.model),
+        weights_sha256=weights_sha256(lm.model),
+        tokenizer_sha256=tokenizer_sha256(lm.directory),
+    )
+
+
+def _plain_settings(settings: Settings) -> dict[str, str | int]:
+    """Settings as the manifest holds them: whole numbers and strings, nested names joined with a dot."""
+    flat: dict[str, str | int] = {}
+    for name, value in asdict(settings).items():
+        nested = value.items() if isinstance(value, dict) else [(None, value)]
+        for inner, each in nested:
+            flat[f"{name}.{inner}" if inner else name] = each if isinstance(each, int) else f"{each:g}"
+    del flat["seed"]
+    return flat
+
+
+def _confidence(knowledge: Knowledge) -> dict[str, str]:
+    """Spread of the concepts relative to their length, and their support: what `concepts/dispersion` says in short."""
+    length = np.linalg.norm(knowledge.centroids.astype(np.float64), axis=1)
+    spread = knowledge.dispersion / np.maximum(length, 1e-12)
+    return {
+        "spread_median": f"{float(np.median(spread)):.4f}",
+        "spread_max": f"{float(spread.max()):.4f}",
+        "support_min": f"{int(knowledge.support.min())}",
+        "support_median": f"{float(np.median(knowledge.support)):.1f}",
+    }

@@ -1,0 +1,110 @@
+"""Which symbols play the same part: learned from the teacher's chains, with nothing known of the domain.
+
+Two symbols are of one *kind* when the same kinds of symbol stand around them. The partition starts with one kind and
+is refined until it is stable (as states of an automaton are); then kinds that mix symbols which never meet in one chain
+are taken apart (truth values and digits may sit in equal places of different chains).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teacher_agent.chains import Chain
+
+OFFSETS = (-3, -2, -1, 1, 2, 3)
+SIMILARITY = 0.75
+"""Least Bhattacharyya coefficient of two symbols' surroundings, at every offset, to be of one kind."""
+MEETINGS = 0.01
+"""Share of the rarer symbol's chains in which two symbols must meet to belong together."""
+
+Kinds = NDArray[np.int64]
+
+
+def symbol_kinds(chains: Sequence[Chain], count: int) -> Kinds:
+    """Kind of each of ``count`` symbols, (S,)."""
+    stream = _stream(chains, count)
+    kinds = np.zeros(count, np.int64)
+    while True:
+        refined = _refine(stream, kinds, count)
+        if refined.max() == kinds.max():
+            break
+        kinds = refined
+    return _split_by_meetings(chains, refined, count)
+
+
+def _stream(chains: Sequence[Chain], count: int) -> NDArray[np.int64]:
+    """All chains in one row, with marks (numbers from ``count`` on) for edges and for the end of the prompt."""
+    edge, turn = count, count + 1
+    gap = [edge] * max(OFFSETS)
+    row: list[int] = [*gap]
+    for chain in chains:
+        row += [*chain.symbols[: chain.prompt], turn, *chain.symbols[chain.prompt :], *gap]
+    return np.array(row, np.int64)
+
+
+def _refine(stream: NDArray[np.int64], kinds: Kinds, count: int) -> Kinds:
+    """Split every kind into groups of symbols with alike surroundings."""
+    labels = np.concatenate([kinds, kinds.max() + np.array([1, 2])])  # the two marks are kinds of their own
+    around = _surroundings(stream, labels, count)
+    frequency = np.bincount(stream, minlength=count + 2)[:count]
+    refined = np.zeros(count, np.int64)
+    leaders: list[int] = []
+    for symbol in np.argsort(-frequency, kind="stable"):
+        near = [n for n, leader in enumerate(leaders) if kinds[leader] == kinds[symbol]]
+        alike = [_similarity(around[symbol], around[leaders[n]]) for n in near]
+        if alike and max(alike) >= SIMILARITY:
+            refined[symbol] = near[int(np.argmax(alike))]
+        else:
+            refined[symbol] = len(leaders)
+            leaders.append(int(symbol))
+    return refined
+
+
+def _surroundings(stream: NDArray[np.int64], labels: Kinds, count: int) -> NDArray[np.float64]:
+    """Distribution of kinds at each offset from each symbol, square-rooted: (S, offsets, kinds)."""
+    reach = max(OFFSETS)
+    middle = np.arange(reach, len(stream) - reach)
+    middle = middle[stream[middle] < count]
+    around = np.zeros((count, len(OFFSETS), labels.max() + 1))
+    for column, offset in enumerate(OFFSETS):
+        np.add.at(around[:, column], (stream[middle], labels[stream[middle + offset]]), 1)
+    around /= np.maximum(around.sum(-1, keepdims=True), 1)
+    return np.sqrt(around)
+
+
+def _similarity(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Bhattacharyya coefficient at the offset where the two differ most."""
+    return float((one * other).sum(-1).min())
+
+
+def _split_by_meetings(chains: Sequence[Chain], kinds: Kinds, count: int) -> Kinds:
+    """Take apart symbols of one kind that are connected by no chain, seeing only symbols that vary."""
+    varying = np.flatnonzero(np.bincount(kinds)[kinds] > 1)
+    column = np.full(count, -1)
+    column[varying] = np.arange(len(varying))
+    present = np.zeros((len(chains), len(varying)), np.float32)
+    for row, chain in enumerate(chains):
+        columns = column[list(chain.symbols)]
+        present[row, columns[columns >= 0]] = 1
+    together = present.T @ present
+    rarer = np.minimum.outer(together.diagonal(), together.diagonal())
+    component = np.full(count, -1)
+    component[varying] = _components(together > MEETINGS * rarer)
+    pairs = {
+        pair: number for number, pair in enumerate(sorted(set(zip(kinds.tolist(), component.tolist(), strict=True))))
+    }
+    return np.array([pairs[pair] for pair in zip(kinds.tolist(), component.tolist(), strict=True)])
+
+
+def _components(linked: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Connected components of a symmetric boolean matrix."""
+    labels = np.full(len(linked), -1)
+    for start in range(len(linked)):
+        if labels[start] < 0:
+            reached = np.zeros(len(linked), bool)
+            reached[start] = True
+            while (grown := reached | linked[reached].any(0)).sum() > reached.sum():
+                reached = grown
+            labels[reached] = labels.max() + 1
+    return labels
