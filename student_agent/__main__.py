@@ -8,6 +8,7 @@ JOBS = {
     "verify": "student_agent.verify",
     "logits": "student_agent.logits",
     "take": "student_agent.service",
+    "recall": "student_agent.recall",
 }
 
 

@@ -9,7 +9,8 @@ import typer
 from m2kt.cli.bars import bars
 from m2kt.signing.keys import TrustStore, load_private
 from student_agent.activation import State
-from student_agent.service import obey, take_from_broker
+from student_agent.recall import obey
+from student_agent.service import take_from_broker
 from student_agent.take import Decision, Policy, Student
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Take knowledge packets into a model.")
@@ -57,7 +58,7 @@ def take(
         raise typer.Exit(3)
 
 
-@app.command("recall")
+@app.command()
 def recall(state: StateDir, broker: Broker) -> None:
     """Ask the broker about every active packet and remove those that were revoked."""
     removed = obey(State(state), broker)

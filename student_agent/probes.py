@@ -48,7 +48,7 @@ class Unroller:
         return np.asarray(codes)
 
     def unroll(self, template: Template, count: int, rng: np.random.Generator) -> Probes:
-        """At most ``count`` chains. Those that reach a grounding for which no concept came are drawn anew, a few times."""
+        """At most ``count`` chains; those that reach a grounding without a concept are drawn anew, a few times."""
         rounds = [self._unroll_once(template, count, rng)]
         while sum(len(each.symbols) for each in rounds) < count and len(rounds) < ROUNDS:
             rounds.append(self._unroll_once(template, count, rng))

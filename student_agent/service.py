@@ -1,7 +1,6 @@
-"""The student and its broker: pulling, reporting, obeying recalls."""
+"""The take job: a packet from the broker, taken and reported."""
 
 import os
-from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,10 @@ from typing import Any
 from m2kt.agent.child import OnProgress, progress
 from m2kt.client import Client
 from m2kt.client.predicates import OUTCOME
-from m2kt.errors import NotFound, UsageError
+from m2kt.errors import UsageError
 from m2kt.packet import PacketId
 from m2kt.signing import PrivateKey, TrustStore, attest, key_id
 from m2kt.signing.keys import load_private
-from student_agent.activation import State
 from student_agent.specs import check_spec
 from student_agent.take import Outcome, Policy, Student, predicate, take
 
@@ -67,18 +65,3 @@ def policy_of(given: dict[str, Any]) -> Policy:
     if unknown := sorted(set(given) - known):
         raise UsageError(f"policy: unknown {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     return Policy(**given)
-
-
-def obey(state: State, broker: str) -> list[str]:
-    """Remove every active packet that the broker has revoked; returns their ids.
-
-    A packet that this broker does not know stays: a wrong address must not empty a student.
-    """
-    removed = []
-    with Client(broker) as client:
-        for each in state.active():
-            with suppress(NotFound):
-                if client.show(each.packet_id)["state"] == "revoked":
-                    state.remove(each.packet_id)
-                    removed.append(each.packet_id)
-    return removed

@@ -1,27 +1,23 @@
 """Work for the broker's worker: extraction, alignment, and a no-op that shows that work is done at all."""
 
 import uuid
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response, status
+from fastapi import APIRouter, Response, status
 
 from broker.models import JobKind, JobState, Role
 from broker.schemas.jobs import JobIn, JobOut, JobPage
-from broker.services import jobs
-from broker.services.agents import Principal
-from broker.web.deps import CallerDep, SessionDep, allow
+from broker.services import jobs, orders
+from broker.web.deps import CallerDep, SessionDep
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
-
-SubmitterDep = Annotated[Principal, Depends(allow(Role.TEACHER, Role.STUDENT, Role.WORKER, Role.ADMIN))]
 
 router = APIRouter(tags=["jobs"])
 
 
-@router.post("/jobs", status_code=status.HTTP_201_CREATED, responses=documented(401, 403))
-def submit(body: JobIn, caller: SubmitterDep, session: SessionDep, response: Response) -> JobOut:
-    """Queue a job."""
-    job = jobs.submit(session, body.kind, body.spec, submitter=caller.name)
+@router.post("/jobs", status_code=status.HTTP_201_CREATED, responses=documented(401, 403, 404, 409, 410))
+def submit(body: JobIn, caller: CallerDep, session: SessionDep, response: Response) -> JobOut:
+    """Order a job; docs/broker.md has the fields of each kind."""
+    job = orders.place(session, body.kind, body.spec, by=caller)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return JobOut.of(job)
 

@@ -3,6 +3,7 @@
 Postgres holds no NUL and no lone surrogate; JSON holds no NaN; drivers end at 64 bits; recursion ends somewhere.
 """
 
+import math
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
@@ -52,7 +53,7 @@ def _check_scalar(value: str | bool | int | float | None) -> None:
         _storable_text(value)
     elif isinstance(value, int) and abs(value) > MAX_INT:
         raise ValueError("integers are limited to 64 bits")
-    elif isinstance(value, float) and not abs(value) <= 1.8e308:  # false for NaN, too
+    elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError("numbers must be finite")
 
 

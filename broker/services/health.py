@@ -1,6 +1,6 @@
 """What an operator's machines ask."""
 
-from sqlalchemy import func, select, text
+from sqlalchemy import extract, func, select, text
 from sqlalchemy.orm import Session
 
 from broker.models import Job, JobKind, JobState, Packet, PacketState
@@ -27,7 +27,7 @@ def unfinished_jobs(session: Session) -> dict[tuple[str, str], int]:
 def oldest_due_seconds(session: Session) -> float:
     """How long the most patient job has been waiting past its time."""
     now = func.clock_timestamp()
-    waited = select(func.extract("epoch", now - func.min(Job.not_before))).where(
+    waited = select(extract("epoch", now - func.min(Job.not_before))).where(
         Job.state == JobState.QUEUED, Job.not_before <= now
     )
     return float(session.scalar(waited) or 0.0)

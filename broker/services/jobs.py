@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, case, func, select, update
+from sqlalchemy import Update, case, func, select, update
 from sqlalchemy.orm import Session
 
 from broker.db import ring_after_commit
@@ -70,13 +70,12 @@ def page(
 ) -> list[Job]:
     """Jobs, newest first, from the one before sequence number ``before``."""
     wanted = select(Job).order_by(Job.seq.desc()).limit(limit)
-    for condition in _given((before, Job.seq < before), (state, Job.state == state), (kind, Job.kind == kind)):
-        wanted = wanted.where(condition)
+    if before is not None:
+        wanted = wanted.where(Job.seq < before)
+    for column, value in ((Job.state, state), (Job.kind, kind)):
+        if value is not None:
+            wanted = wanted.where(column == value)
     return list(session.scalars(wanted))
-
-
-def _given(*pairs: tuple[object, ColumnElement[bool]]) -> list[ColumnElement[bool]]:
-    return [condition for value, condition in pairs if value is not None]
 
 
 def claim(session: Session, owner: str, lease_seconds: float, kinds: Collection[JobKind]) -> Claim | None:

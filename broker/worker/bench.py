@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from broker.db import Ring, Sessions
+from broker.services.agents import Standing
 from broker.settings import Settings
 from broker.storage import BlobStore
 from m2kt.signing.keys import PrivateKey
@@ -15,5 +16,6 @@ class Bench:
     ring: Ring
     key: PrivateKey
     store: BlobStore
+    standing: Standing
     owner: str
     """Names this process in leases: unique per start, so that a restarted worker is another one."""

@@ -1,6 +1,7 @@
 """What each kind of job does. A handler returns its result and the effect to write in the same transaction as it."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,13 +13,14 @@ from sqlalchemy.orm import Session
 
 from broker.db import transaction
 from broker.models import JobKind
-from broker.services import jobs, scans
+from broker.services import agents, jobs, packets, scans
 from broker.services.jobs import Claim
 from broker.worker.bench import Bench
 from broker.worker.lease import Lease
 from m2kt.agent.child import run_child, stop
 from m2kt.errors import ChildFailed, UsageError
 from m2kt.scan import Outcome
+from m2kt.signing.keys import TrustStore, write_public
 
 MAX_PAUSE_SECONDS = 3600.0
 
@@ -70,20 +72,20 @@ def _verdict(bench: Bench, held: Claim, lease: Lease, data: bytes) -> dict[str, 
     except (ValueError, KeyError, TypeError):
         agreed = False
     if not agreed:
-        where = scratch(bench, held, "log")
-        raise ChildFailed(f"the scan ended with status {status} and no verdict; its log is {where}")
+        raise ChildFailed(f"the scan ended with status {status} and without a verdict")
     found: dict[str, Any] = verdict
     return found
 
 
 def _scanned(bench: Bench, held: Claim, lease: Lease, path: Path) -> tuple[int, bytes]:
-    """Exit status and output of ``python -m m2kt.scan``, which leads a process group of its own."""
-    with scratch(bench, held, "log").open("ab") as errors:
+    """Exit status and output of ``python -m m2kt.scan``, in its own process group and with no secrets around it."""
+    with log_file(bench, held).open("ab") as errors:
         child = subprocess.Popen(
             [sys.executable, "-m", "m2kt.scan", str(path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
+            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"},
             start_new_session=True,
         )
     lease.guard(child.pid)
@@ -98,7 +100,7 @@ def _scanned(bench: Bench, held: Claim, lease: Lease, path: Path) -> tuple[int, 
 
 
 def extract(bench: Bench, held: Claim, lease: Lease) -> Done:
-    """``python -m teacher_agent extract``, signed by the worker and published here."""
+    """``python -m teacher_agent extract``, which signs with the worker's key and publishes here."""
     if bench.settings.worker_key is None:
         raise UsageError("this worker has no key to sign packets with", hint="Set M2KT_WORKER_KEY to its key file.")
     given = {
@@ -106,37 +108,57 @@ def extract(bench: Bench, held: Claim, lease: Lease) -> Done:
         "out": str(scratch(bench, held, "m2kt")),
         "broker": bench.settings.public_url,
     }
-    return _child(bench, held, lease, "teacher_agent", "extract", given)
+    return _child(bench, held, lease, "teacher_agent", "extract", {**held.spec, **given})
 
 
 def align(bench: Bench, held: Claim, lease: Lease) -> Done:
-    """``python -m student_agent align``."""
-    return _child(bench, held, lease, "student_agent", "align", {})
+    """``python -m student_agent align`` on an approved packet; the memory stays in the worker's folder."""
+    packet, trust = scratch(bench, held, "m2kt"), scratch(bench, held, "trust")
+    with transaction(bench.sessions) as session:
+        found = packets.pullable(session, str(held.spec["packet_id"]))
+        packet.write_bytes(packets.content(session, bench.store, found, 0, found.size))
+        _write_trust(trust, _signers(session, bench, found.packet_id))
+    given = {"packet": str(packet), "trust": str(trust), "out": str(scratch(bench, held, "memory"))}
+    ordered = {name: each for name, each in held.spec.items() if name != "packet_id"}
+    return _child(bench, held, lease, "student_agent", "align", {**ordered, **given})
 
 
-def _child(bench: Bench, held: Claim, lease: Lease, module: str, job: str, given: dict[str, Any]) -> Done:
+def _signers(session: Session, bench: Bench, packet_id: str) -> TrustStore:
+    """Keys that signed the packet and may still do so."""
+    signed = (each.key_id for each in packets.signatures(session, [packet_id])[packet_id])
+    return agents.trusted(session, bench.standing, signed, agents.PUBLISHING)
+
+
+def _write_trust(folder: Path, trust: TrustStore) -> None:
+    folder.mkdir(mode=0o700)
+    for name, key in trust.items():
+        write_public(folder / f"{name}.pub", key)
+
+
+def _child(bench: Bench, held: Claim, lease: Lease, module: str, job: str, spec: dict[str, Any]) -> Done:
     # The database's password and the broker's key are none of a job's business.
     hidden = dict.fromkeys(("M2KT_DATABASE_URL", "M2KT_REDIS_URL", "M2KT_BROKER_KEY", "M2KT_ADMIN_KEYS"), "")
+    log = log_file(bench, held)
     try:
-        result = run_child(
-            module,
-            job,
-            {**held.spec, **given},
-            on_progress=lease.report,
-            log=scratch(bench, held, "log"),
-            env=hidden,
-            on_start=lease.guard,
-        )
+        return Done(run_child(module, job, spec, on_progress=lease.report, log=log, env=hidden, on_start=lease.guard))
     finally:
         lease.release()
-    return Done(result)
+
+
+def log_file(bench: Bench, held: Claim) -> Path:
+    """``work_dir/jobs/<id>-<attempt>.log``."""
+    return _folder(bench) / f"{held.id}-{held.attempt}.log"
 
 
 def scratch(bench: Bench, held: Claim, suffix: str) -> Path:
-    """``work_dir/jobs/<id>-<attempt>.<suffix>``: no two attempts share a file."""
+    """A path that no other claim has: the fence grows also where an attempt that was handed back does not count."""
+    return _folder(bench) / f"{held.id}-fence{held.fence}.{suffix}"
+
+
+def _folder(bench: Bench) -> Path:
     folder = bench.settings.work_dir.absolute() / "jobs"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder / f"{held.id}-{held.attempt}.{suffix}"
+    return folder
 
 
 HANDLERS: dict[JobKind, Handler] = {

@@ -10,6 +10,7 @@ from celery import Celery
 
 from broker.db import make_engine, make_sessions
 from broker.jobs import TASK, Bell, make_celery
+from broker.services.agents import read_standing
 from broker.settings import Settings
 from broker.storage.postgres import PostgresBlobs
 from broker.worker.bench import Bench
@@ -24,7 +25,15 @@ def run(settings: Settings) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     engine, bell = make_engine(settings.database_url), Bell(settings.redis_url)
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    bench = Bench(settings, make_sessions(engine), bell.ring, load_private(settings.broker_key), PostgresBlobs(), owner)
+    bench = Bench(
+        settings,
+        make_sessions(engine),
+        bell.ring,
+        load_private(settings.broker_key),
+        PostgresBlobs(),
+        read_standing(settings.admin_keys, settings.worker_key),
+        owner,
+    )
     crew = Crew(bench)
     crew.start()
     try:

@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from m2kt.agent.child import OnProgress, run_child
-from m2kt.client import Client
-from m2kt.dev.runtime import Runtime
-from m2kt.errors import RuntimeFault
-from m2kt.signing import PrivateKey, TrustStore
-from m2kt.signing.keys import generate, load_private, load_public, parse_public, write_private, write_public
 from examples.demo.control import Control, write_controls
 from examples.demo.settings import Settings
 from examples.demo.steps import Steps
+from m2kt.agent.child import OnProgress, Progress, run_child
+from m2kt.client import Client
+from m2kt.dev.runtime import Runtime
+from m2kt.errors import RuntimeFault
+from m2kt.signing import PrivateKey, PublicKey, TrustStore
+from m2kt.signing.keys import generate, load_private, load_public, write_private, write_public
+
+
+def _silent(_: Progress) -> None:
+    """Shows nothing."""
+
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -36,11 +41,21 @@ class Findings:
     memory: Path
 
 
-class Demo:
-    """One run against the broker at ``url``."""
+@dataclass(frozen=True)
+class Place:
+    """Where a broker listens, its operator's key, and the public key that it signs with."""
 
-    def __init__(self, settings: Settings, url: str, admin: PrivateKey, steps: Steps) -> None:
-        self._settings, self._url, self._admin, self._steps = settings, url, admin, steps
+    url: str
+    admin: PrivateKey
+    broker_key: PublicKey
+
+
+class Demo:
+    """One run against a broker."""
+
+    def __init__(self, settings: Settings, place: Place, steps: Steps) -> None:
+        self._settings, self._steps = settings, steps
+        self._url, self._admin, self._broker_key = place.url, place.admin, place.broker_key
         self._packet = settings.root / "packet.m2kt"
 
     def run(self) -> Findings:
@@ -63,7 +78,6 @@ class Demo:
 
     def _enrol(self) -> None:
         with self._steps.step("enrol", "teacher and student make their keys; the broker's admin registers them"):
-            self._settings.trust.mkdir(parents=True, exist_ok=True)
             with Client(self._url, self._admin) as client:
                 for role in ("teacher", "student", "control"):
                     write_private(self._settings.keys / f"{role}.key", generate())
@@ -71,8 +85,8 @@ class Demo:
                     write_public(self._settings.keys / f"{role}.pub", public)
                     if role != "control":
                         client.register_agent(f"demo-{role}", role, public)
-                write_public(self._settings.trust / "broker.pub", client.broker_key())
             write_public(self._settings.trust / "teacher.pub", self._key("teacher").public_key())
+            write_public(self._settings.trust / "broker.pub", self._broker_key)
 
     def _teach(self) -> Json:
         with self._steps.step("extract", "the teacher agent extracts, builds, signs and publishes a packet") as show:
@@ -89,16 +103,18 @@ class Demo:
             }
             found = self._child("teacher_agent", "extract", spec, show)
         self._steps.tell(f"{found['packet_id']}")
-        self._steps.tell(f"{found['concepts']} concepts, {found['bytes']} bytes, coverage {_rounded(found['coverage'])}")
+        self._steps.tell(
+            f"{found['concepts']} concepts, {found['bytes']} bytes, coverage {_rounded(found['coverage'])}"
+        )
         return found
 
     def _await_approval(self, packet_id: str) -> None:
-        with self._steps.step("scan", "the broker verifies and scans it, approves it and signs a receipt"):
-            with Client(self._url) as client:
-                found = client.wait_for_state(packet_id, {"approved", "rejected"})
-                if found["state"] != "approved":
-                    raise RuntimeFault(f"the broker rejected the packet: {found.get('reason')}")
-                client.receipt(packet_id)
+        says = "the broker verifies and scans it, approves it and signs a receipt"
+        with self._steps.step("scan", says), Client(self._url, trust=TrustStore([self._broker_key])) as client:
+            found = client.wait_for_state(packet_id, {"approved", "rejected"})
+            if found["state"] != "approved":
+                raise RuntimeFault(f"the broker rejected the packet: {found.get('reason')}")
+            client.receipt(packet_id)
 
     def _align(self, packet_id: str) -> tuple[Json, dict[str, Json]]:
         """The student takes the packet; beside it the controls are aligned the same way, one thread each."""
@@ -116,22 +132,20 @@ class Demo:
 
     def _verify(self, controls: Sequence[str]) -> dict[str, Json]:
         """Everybody answers the half of the sealed checks that nothing was decided on."""
-        jobs = {"teacher": {"model": str(self._settings.teacher)}}
+        jobs: dict[str, Json] = {"teacher": {"model": str(self._settings.teacher)}}
         student = {"model": str(self._settings.student), "general": str(self._settings.general)}
         jobs["student"] = {**student, "state": str(self._settings.state)}
         for name in controls:
             jobs[name] = {"model": str(self._settings.student), "memories": [str(self._control_memory(name))]}
-        with self._steps.step("measure", "teacher, student and controls answer the checks kept for the report") as show:
-            with ThreadPoolExecutor(self._settings.workers) as pool:
-                common = {"checks": str(self._settings.checks), "part": "report", "threads": 1}
-                common["device"] = self._settings.device
-                futures = {
-                    name: pool.submit(
-                        self._child, "student_agent", "verify", {**spec, **common}, _only(show, name in ("student",))
-                    )
-                    for name, spec in jobs.items()
-                }
-                return {name: future.result() for name, future in futures.items()}
+        common = {"checks": str(self._settings.checks), "part": "report", "threads": 1, "device": self._settings.device}
+        says = "teacher, student and controls answer the checks kept for the report"
+        with self._steps.step("measure", says) as show, ThreadPoolExecutor(self._settings.workers) as pool:
+            shows = {name: show if name == "student" else _silent for name in jobs}  # one set of bars, not five
+            futures = {
+                name: pool.submit(self._child, "student_agent", "verify", {**spec, **common}, shows[name])
+                for name, spec in jobs.items()
+            }
+            return {name: future.result() for name, future in futures.items()}
 
     def _revoke(self, packet_id: str) -> None:
         with self._steps.step("revoke", "the packet is revoked; the student obeys the recall"):
@@ -144,7 +158,9 @@ class Demo:
     # Parts of steps
 
     def _logits(self, when: str) -> str:
-        with self._steps.step(f"logits {when}", f"a fresh process writes the student's logits on fixed prompts ({when})"):
+        with self._steps.step(
+            f"logits {when}", f"a fresh process writes the student's logits on fixed prompts ({when})"
+        ):
             spec = {
                 "model": str(self._settings.student),
                 "prompts": str(self._settings.prompts),
@@ -202,14 +218,9 @@ class Demo:
     def _key(self, role: str) -> PrivateKey:
         return load_private(self._settings.keys / f"{role}.key")
 
-    def _child(self, module: str, job: str, spec: Json, show: OnProgress = lambda _: None) -> Json:
+    def _child(self, module: str, job: str, spec: Json, show: OnProgress = _silent) -> Json:
         log = self._settings.logs / f"{module}-{job}.log"
         return run_child(module, job, spec, on_progress=show, log=log, env=ONE_THREAD)
-
-
-def _only(show: OnProgress, shown: bool) -> OnProgress:
-    """Bars for one of several children at work, so that the same bar is not drawn by two."""
-    return show if shown else lambda _: None
 
 
 def _rounded(values: dict[str, float]) -> str:
@@ -217,19 +228,18 @@ def _rounded(values: dict[str, float]) -> str:
 
 
 @contextlib.contextmanager
-def broker(settings: Settings, steps: Steps, keep: bool) -> Iterator[tuple[str, PrivateKey, Runtime]]:
+def broker(settings: Settings, steps: Steps, keep: bool) -> Iterator[tuple[Place, Runtime]]:
     """Servers, broker and worker, brought up for the demo and taken down after it unless they are to be kept."""
     runtime = Runtime(settings.root / "runtime")
     try:
         with steps.step("start", "Postgres, Valkey, broker and worker start on loopback"):
             addresses = runtime.up(on_step=steps.tell)
         assert addresses.broker_url
-        yield addresses.broker_url, load_private(runtime.layout.keys / "admin.key"), runtime
+        assert addresses.admin_key
+        broker_key = load_public(runtime.layout.keys / "broker.pub")
+        yield Place(addresses.broker_url, load_private(addresses.admin_key), broker_key), runtime
     except BaseException:
         runtime.down()
         raise
     if not keep:
         runtime.down()
-
-
-__all__ = ["Demo", "Findings", "TrustStore", "broker", "load_public", "parse_public"]

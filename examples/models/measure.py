@@ -14,9 +14,7 @@ BATCH = 200  # prompts generated at once
 
 
 @torch.inference_mode()
-def continuations(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]
-) -> dict[str, str]:
+def continuations(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> dict[str, str]:
     """Greedy continuation of each chain prompt, up to the end mark (`!` when it never came)."""
     written = {}
     for group in _of_one_length(prompts):
@@ -43,9 +41,7 @@ def form(written: dict[str, str]) -> float:
 
 
 @torch.inference_mode()
-def perplexity(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
-) -> tuple[float, float]:
+def perplexity(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> tuple[float, float]:
     """Perplexity per token and per word; the first token has nothing before it and is left out."""
     nats, tokens, words = 0.0, 0, 0
     for text in texts:

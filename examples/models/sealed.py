@@ -69,8 +69,7 @@ def fixed_prompts(seed: int) -> list[str]:
     """Unfinished chains and beginnings of sentences; no secret result among them."""
     rng = random.Random(f"prompts {seed}")
     chains = [
-        _unfinished(prompt, kind % 4, rng)
-        for kind, prompt in enumerate(islice(open_prompts(rng), CHAIN_PROMPTS))
+        _unfinished(prompt, kind % 4, rng) for kind, prompt in enumerate(islice(open_prompts(rng), CHAIN_PROMPTS))
     ]
     starts = distinct(rng, TEXT_PROMPTS)
     return chains + [" ".join(text.split()[: rng.randrange(2, 7)]) for text in starts]

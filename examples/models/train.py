@@ -68,17 +68,13 @@ def loss_of(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     """Mean cross-entropy in nats of the labelled tokens, each predicted from those before it."""
     # Right padding under a causal mask reaches no labelled position: no attention mask needed.
     logits = model(input_ids=batch.ids, use_cache=False).logits  # (B, T, V)
-    return cross_entropy(
-        logits[:, :-1].flatten(0, 1), batch.labels[:, 1:].flatten(), ignore_index=IGNORED
-    )
+    return cross_entropy(logits[:, :-1].flatten(0, 1), batch.labels[:, 1:].flatten(), ignore_index=IGNORED)
 
 
 def fit(model: PreTrainedModel, feed: Feed, recipe: Recipe) -> float:
     """Train in place; give the seconds it took."""
     started = time.monotonic()
-    optimizer = torch.optim.AdamW(
-        model.parameters(), recipe.rate, betas=(0.9, 0.98), weight_decay=recipe.decay
-    )
+    optimizer = torch.optim.AdamW(model.parameters(), recipe.rate, betas=(0.9, 0.98), weight_decay=recipe.decay)
     plan = torch.optim.lr_scheduler.SequentialLR(
         optimizer,
         [

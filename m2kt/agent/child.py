@@ -74,7 +74,7 @@ def _start(module: str, job: str, log: Path | None, env: Mapping[str, str] | Non
     stderr: IO[bytes] | int = log.open("ab") if log else subprocess.DEVNULL
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", module, job],
+            [sys.executable, "-P", "-m", module, job],  # -P: nothing is imported from where we happen to stand
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

@@ -18,6 +18,9 @@ SOCKET_PATH_LIMIT = 103
 
 LONGEST_SOCKET_NAME = "/.s.PGSQL.65535.lock"
 CLAIM = ".m2kt-runtime"
+DRAFT = "postgres.new."
+"""Prefix of a database that is being made."""
+
 PLAIN_PATH = re.compile(r"[A-Za-z0-9._/-]+")
 
 
@@ -76,6 +79,10 @@ class Layout:
         """What a reset deletes."""
         return (self.postgres, self.valkey, self.secrets, self.keys, self.work, self.logs)
 
+    def drafts(self) -> list[Path]:
+        """Databases that are being made, or that a crash left so."""
+        return [path for path in self.root.glob(DRAFT + "*") if path.is_dir()]
+
     @property
     def claimed(self) -> bool:
         """Whether ``root`` is a runtime's: only then may its parts be deleted."""
@@ -113,7 +120,7 @@ class Layout:
 
     def clear_all(self) -> None:
         """Remove what this runtime made, and nothing else that may lie in ``root``."""
-        for each in self.parts:
+        for each in (*self.parts, *self.drafts()):
             shutil.rmtree(each, ignore_errors=True)
         (self.root / CLAIM).unlink(missing_ok=True)
         self.clear_running()

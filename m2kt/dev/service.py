@@ -121,8 +121,8 @@ def named_failure(text: str) -> RuntimeFault | None:
 
 
 UNSHARE_HINT = (
-    "Postgres refuses to run as root, and this system forbids the user namespace that hides root from it. Run as a"
-    " normal user, allow user namespaces (containers: --security-opt seccomp=unconfined), or use a server of your own"
+    "Postgres refuses root and users without a name, and there is no user namespace here to hide that. Run as a normal"
+    " user, allow user namespaces (containers: --security-opt seccomp=unconfined), or use a server of your own"
     " through M2KT_DATABASE_URL."
 )
 

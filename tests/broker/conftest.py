@@ -1,8 +1,10 @@
 """A broker over a real Postgres that is rolled back, clients that speak to it without a socket, and packets."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 
 import httpx
 import numpy as np
@@ -22,6 +24,7 @@ from m2kt.client import Client
 from m2kt.packet import Array, DomainRef, Extraction, Manifest, Packet, PacketKind, Teacher, build_packet, ledger
 from m2kt.scan import scan
 from m2kt.signing import sign_packet
+from m2kt.signing.http import new_nonce, sign_request
 from m2kt.signing.keys import PrivateKey, TrustStore, generate, write_private, write_public
 
 URL = "http://broker.test"
@@ -125,6 +128,33 @@ def client_of(transport: AppTransport, keys: Keys) -> ClientOf:
     """The SDK in the hands of a key's holder, who trusts the broker and the teacher."""
     trust = TrustStore([keys.broker.public_key(), keys.teacher.public_key()])
     return lambda key: Client(URL, key, trust, transport)
+
+
+Sign = Callable[..., httpx.Response]
+
+
+@pytest.fixture
+def sign(http: httpx.Client) -> Sign:
+    """Send a signed request and return its answer, whatever it is; ``spoil`` may change the request after signing."""
+
+    def send(
+        key: PrivateKey,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+        spoil: Callable[[httpx.Request], None] = lambda _: None,
+        now: int | None = None,
+    ) -> httpx.Response:
+        request = http.build_request(method, path, content=body, headers=headers)
+        host = {"Host": request.headers["Host"]}
+        digest = sha256(body).digest()
+        at = int(time.time()) if now is None else now
+        request.headers.update(sign_request(method, str(request.url), host, digest, key, at, new_nonce()))
+        spoil(request)
+        return http.send(request)
+
+    return send
 
 
 @pytest.fixture

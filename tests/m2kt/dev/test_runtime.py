@@ -210,5 +210,6 @@ def test_a_directory_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
 def test_reset_deletes_only_its_own(runtime: Runtime) -> None:
     runtime.up(servers_only=True)
     (runtime.layout.root / "notes").write_text("mine")
+    (runtime.layout.root / "postgres.new.killed").mkdir()
     runtime.reset()
     assert [each.name for each in runtime.layout.root.iterdir()] == ["notes"]
