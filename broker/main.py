@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from broker import api, dashboard
-from broker.api import health, metrics
+from broker.api import metrics
 from broker.db import Sessions, make_engine, make_sessions
 from broker.jobs import Bell
 from broker.services.agents import read_standing
@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None, *, sessions: Sessions | None = 
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(metrics.LedgerMetrics(sessions))
     problems.install(app)
-    for router in (api.router, health.router, metrics.router):
+    for router in api.routers:
         app.include_router(router)
     dashboard.mount(app)
     app.add_middleware(BodyLimit, packet_bytes=settings.max_packet_bytes)

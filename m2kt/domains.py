@@ -36,10 +36,25 @@ def load(name: str) -> Domain:
     if name not in found:
         names = ", ".join(sorted(found)) or "none"
         raise DomainError(f"no domain named {name!r} is registered (registered: {names})")
-    domain = found[name].load()
-    if not isinstance(domain, Domain):
+    domain = _import(found[name])
+    # A class has what its instances have, but its `probes` would want one more argument.
+    if isinstance(domain, type) or not isinstance(domain, Domain) or not _named(domain):
         raise DomainError(f"{found[name].value} is not a domain: it needs name, version and probes(seed, count)")
     return domain
+
+
+def _import(entry: EntryPoint) -> object:
+    try:
+        return entry.load()
+    except Exception as error:  # the plug-in's own code runs here, and may raise anything
+        raise DomainError(
+            f"the domain {entry.value} does not load: {type(error).__name__}: {error}",
+            hint="Mend or reinstall the package that registers it.",
+        ) from error
+
+
+def _named(domain: Domain) -> bool:
+    return isinstance(domain.name, str) and isinstance(domain.version, str)
 
 
 def packages() -> set[str]:

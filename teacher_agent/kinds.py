@@ -15,10 +15,11 @@ from teacher_agent.chains import Chain
 OFFSETS = (-3, -2, -1, 1, 2, 3)
 SIMILARITY = 0.75
 """Least Bhattacharyya coefficient of two symbols' surroundings, at every offset, to be of one kind."""
-MEETINGS = 0.01
-"""Share of the rarer symbol's chains in which two symbols must meet to belong together."""
+MEETINGS = 0.05
+"""Share of the rarer symbol's chains in which two symbols must meet to belong together: above a teacher's rate of slips."""
 
 Kinds = NDArray[np.int64]
+Counts = NDArray[np.float64]
 
 
 def symbol_kinds(chains: Sequence[Chain], count: int) -> Kinds:
@@ -47,35 +48,48 @@ def _refine(stream: NDArray[np.int64], kinds: Kinds, count: int) -> Kinds:
     """Split every kind into groups of symbols with alike surroundings."""
     labels = np.concatenate([kinds, kinds.max() + np.array([1, 2])])  # the two marks are kinds of their own
     around = _surroundings(stream, labels, count)
-    frequency = np.bincount(stream, minlength=count + 2)[:count]
     refined = np.zeros(count, np.int64)
-    leaders: list[int] = []
-    for symbol in np.argsort(-frequency, kind="stable"):
-        near = [n for n, leader in enumerate(leaders) if kinds[leader] == kinds[symbol]]
-        alike = [_similarity(around[symbol], around[leaders[n]]) for n in near]
-        if alike and max(alike) >= SIMILARITY:
-            refined[symbol] = near[int(np.argmax(alike))]
-        else:
-            refined[symbol] = len(leaders)
-            leaders.append(int(symbol))
+    first = 0
+    for kind in range(int(kinds.max()) + 1):
+        members = np.flatnonzero(kinds == kind)
+        groups = _merge_alike(around[members])
+        refined[members] = first + groups
+        first += int(groups.max()) + 1
     return refined
 
 
-def _surroundings(stream: NDArray[np.int64], labels: Kinds, count: int) -> NDArray[np.float64]:
-    """Distribution of kinds at each offset from each symbol, square-rooted: (S, offsets, kinds)."""
+def _surroundings(stream: NDArray[np.int64], labels: Kinds, count: int) -> Counts:
+    """How often each kind stands at each offset from each symbol: (S, offsets, kinds)."""
     reach = max(OFFSETS)
     middle = np.arange(reach, len(stream) - reach)
     middle = middle[stream[middle] < count]
     around = np.zeros((count, len(OFFSETS), labels.max() + 1))
     for column, offset in enumerate(OFFSETS):
         np.add.at(around[:, column], (stream[middle], labels[stream[middle + offset]]), 1)
-    around /= np.maximum(around.sum(-1, keepdims=True), 1)
-    return np.sqrt(around)
+    return around
 
 
-def _similarity(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Bhattacharyya coefficient at the offset where the two differ most."""
-    return float((one * other).sum(-1).min())
+def _merge_alike(around: Counts) -> Kinds:
+    """Merge the two groups that are most alike until none are alike enough; group of each row, (n,)."""
+    pooled = around.copy()
+    group = np.arange(len(pooled))
+    alike = np.stack([_similarity(pooled, row) for row in range(len(pooled))])
+    np.fill_diagonal(alike, -1)
+    while alike.max() >= SIMILARITY:
+        kept, gone = sorted(divmod(int(alike.argmax()), len(alike)))
+        pooled[kept] += pooled[gone]
+        group[group == gone] = kept
+        alike[kept] = np.where(alike[kept] < 0, -1, _similarity(pooled, kept))
+        alike[:, kept] = alike[kept]
+        alike[gone], alike[:, gone] = -1, -1
+    return np.unique(group, return_inverse=True)[1]
+
+
+def _similarity(around: Counts, row: int) -> NDArray[np.float64]:
+    """Bhattacharyya coefficient of every row's surroundings with one row's, at the offset where they differ most."""
+    shares = np.sqrt(around / np.maximum(around.sum(-1, keepdims=True), 1))
+    coefficients: NDArray[np.float64] = (shares * shares[row]).sum(-1).min(-1)
+    return coefficients
 
 
 def _split_by_meetings(chains: Sequence[Chain], kinds: Kinds, count: int) -> Kinds:
@@ -89,8 +103,10 @@ def _split_by_meetings(chains: Sequence[Chain], kinds: Kinds, count: int) -> Kin
         present[row, columns[columns >= 0]] = 1
     together = present.T @ present
     rarer = np.minimum.outer(together.diagonal(), together.diagonal())
+    parts = _components(together > MEETINGS * rarer)
+    parts[np.bincount(parts)[parts] == 1] = -1  # what meets nothing at all gives no reason to be taken apart
     component = np.full(count, -1)
-    component[varying] = _components(together > MEETINGS * rarer)
+    component[varying] = parts
     pairs = {
         pair: number for number, pair in enumerate(sorted(set(zip(kinds.tolist(), component.tolist(), strict=True))))
     }

@@ -10,7 +10,7 @@ from m2kt import __version__
 from m2kt.signing.http import WINDOW_SECONDS
 from m2kt.signing.keys import key_id, public_text
 
-router = APIRouter(tags=["broker"])
+router = APIRouter(prefix="/v1", tags=["broker"])
 
 
 @router.get("/broker", responses=documented())

@@ -11,7 +11,7 @@ from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
 from m2kt.signing.keys import parse_public
 
-router = APIRouter(tags=["agents"])
+router = APIRouter(prefix="/v1", tags=["agents"])
 for_admins = Depends(allow(Role.ADMIN))
 
 

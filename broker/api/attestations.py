@@ -17,7 +17,7 @@ _CONTENT = {ENVELOPE: {"schema": {"type": "object"}}}
 _BODY = {"requestBody": {"required": True, "content": _CONTENT}}
 _RECEIPT: dict[int | str, dict[str, Any]] = {200: {"content": _CONTENT, "description": "the envelope, as signed"}}
 
-router = APIRouter(tags=["provenance"])
+router = APIRouter(prefix="/v1", tags=["provenance"])
 
 
 @router.get("/packets/{packet_id}/attestations", responses=documented(404))

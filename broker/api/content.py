@@ -24,7 +24,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     304: {"description": "unchanged"},
 }
 
-router = APIRouter(tags=["packets"])
+router = APIRouter(prefix="/v1", tags=["packets"])
 
 
 @router.get(

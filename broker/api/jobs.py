@@ -11,7 +11,7 @@ from broker.web.deps import CallerDep, SessionDep
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(prefix="/v1", tags=["jobs"])
 
 
 @router.post("/jobs", status_code=status.HTTP_201_CREATED, responses=documented(401, 403, 404, 409, 410))

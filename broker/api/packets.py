@@ -20,7 +20,7 @@ _BODY = {
     }
 }
 
-router = APIRouter(tags=["packets"])
+router = APIRouter(prefix="/v1", tags=["packets"])
 
 
 @router.post(

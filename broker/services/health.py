@@ -12,7 +12,7 @@ def check_database(session: Session) -> None:
 
 def packets_by_state(session: Session) -> dict[str, int]:
     """Every state, also those that no packet is in."""
-    rows = session.execute(select(Packet.state, func.count()).group_by(Packet.state)).tuples()
+    rows = session.execute(select(Packet.state, func.count()).group_by(Packet.state))
     return {state.value: 0 for state in PacketState} | {state.value: count for state, count in rows}
 
 
@@ -21,7 +21,7 @@ def unfinished_jobs(session: Session) -> dict[tuple[str, str], int]:
     live = (JobState.QUEUED, JobState.RUNNING)
     wanted = select(Job.kind, Job.state, func.count()).where(Job.state.in_(live)).group_by(Job.kind, Job.state)
     found = {(kind.value, state.value): 0 for kind in JobKind for state in live}
-    return found | {(kind.value, state.value): count for kind, state, count in session.execute(wanted).tuples()}
+    return found | {(kind.value, state.value): count for kind, state, count in session.execute(wanted)}
 
 
 def oldest_due_seconds(session: Session) -> float:

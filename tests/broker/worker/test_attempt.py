@@ -1,0 +1,229 @@
+"""One attempt at one job, in this process: how it ends, and what it leaves."""
+
+import os
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select
+
+from broker.db import transaction
+from broker.models import Attestation, Job, JobKind, Packet
+from broker.services import packets
+from broker.worker import kinds
+from broker.worker.attempt import attempt, bury
+from broker.worker.kinds import log_file
+from broker.worker.lease import DRAIN_SECONDS
+from m2kt.agent.child import run_child
+from tests.broker.worker.conftest import LEASE
+
+CHILD = """
+import json, sys, time, os
+spec = json.load(sys.stdin)
+def say(**line): print(json.dumps(line), flush=True)
+how = spec["how"]
+if how == "sleep":
+    print("begun", os.getpid(), file=sys.stderr, flush=True)
+    for n in range(600):
+        say(event="progress", step="sleeping", done=n, total=600); time.sleep(0.1)
+elif how == "refuse":
+    say(event="error", code="extraction-refused", detail="no\\x00pe", hint="more probes"); sys.exit(62)
+elif how == "die":
+    os.kill(os.getpid(), 9)
+say(event="result", **{key: value for key, value in spec.items()}, secret=os.environ.get("M2KT_DATABASE_URL"))
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """A small program in the place of `teacher_agent`: these tests are about the worker, not about models."""
+    (tmp_path / "stand_in.py").write_text(CHILD)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("M2KT_DATABASE_URL", "a secret")
+    monkeypatch.setattr(kinds, "run_child", lambda module, job, spec, **how: run_child("stand_in", job, spec, **how))
+
+
+def start(bench, held, leaving=None):
+    thread = threading.Thread(target=attempt, args=(bench, held, leaving or threading.Event()))
+    thread.start()
+    return thread
+
+
+def until(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def test_a_noop_echoes_its_spec(bench, ledger):
+    job = ledger.submit(a=1)
+    attempt(bench, ledger.claim(), threading.Event())
+    found = ledger.get(job)
+    assert (found.state, found.result, found.lease_owner) == ("succeeded", {"echo": {"a": 1}}, None)
+
+
+def test_a_scan_approves_a_clean_packet_and_signs_the_verdict(bench, ledger, live, published):
+    held = ledger.claim(kind=JobKind.SCAN)
+    attempt(bench, held, threading.Event())
+    with live.begin() as session:
+        packet = packets.get(session, published)
+        assert packet.state == "approved"
+        assert session.get(Job, held.id).result["passed"] is True
+    assert not list(bench.settings.work_dir.glob("jobs/*.m2kt"))
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", "without a verdict"),
+        ("print('{}')", "without a verdict"),
+        ("""print('{"passed": true, "checks": []}')""", "without a verdict"),
+        ('import sys; print(\'{"passed": true, "checks": [{}]}\'); sys.exit(1)', "without a verdict"),
+        ("import time; time.sleep(60)", "took longer than 1 seconds"),
+        ("print('NaN'); raise SystemExit(0)", "without a verdict"),
+    ],
+)
+def test_a_scan_that_breaks_is_tried_again_and_then_inconclusive_and_never_clean(
+    program, why, bench, live, ledger, published, monkeypatch, tmp_path
+):
+    scanner = tmp_path / "broken" / "m2kt" / "scan.py"
+    (scanner.parent).mkdir(parents=True)
+    (scanner.parent / "__init__.py").touch()
+    scanner.write_text(program)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "broken"), *sys.path])
+    monkeypatch.chdir(tmp_path / "broken")
+    impatient = replace(bench, settings=bench.settings.model_copy(update={"scan_seconds": 1.0}))
+    held = ledger.claim(kind=JobKind.SCAN)
+    attempt(impatient, held, threading.Event())
+    assert (
+        ledger.get(held.id).error["detail"].endswith((why, why + " seconds"))
+        or why in ledger.get(held.id).error["detail"]
+    )
+    assert ledger.state(held.id) == "queued"
+    with live.begin() as session:
+        session.get(Job, held.id).attempt = 2
+        session.get(Job, held.id).not_before = session.get(Job, held.id).created
+    attempt(impatient, ledger.claim(kind=JobKind.SCAN), threading.Event())
+    assert ledger.state(held.id) == "dead"
+    with live.begin() as session:
+        packet = packets.get(session, published)
+        assert packet.state == "scanning"
+        assert why in packet.reason
+        assert session.scalars(select(Attestation.predicate_type)).all()[-1] == "urn:m2kt:scan:v1"
+
+
+def test_a_scan_whose_worker_was_lost_thrice_is_inconclusive(bench, live, ledger, published):
+    for _ in range(3):
+        held = ledger.claim(kind=JobKind.SCAN, seconds=0.05)
+        time.sleep(0.1)
+        buried = ledger.sweep()
+    with transaction(live) as session:
+        bury(session, bench, buried[0], "it lost its worker 3 times")
+    with live.begin() as session:
+        packet = session.get(Packet, published)
+        assert (packet.state, held.attempt) == ("received", 3)
+        assert "inconclusive" in packet.reason
+
+
+def test_a_child_gets_the_spec_and_no_secrets_and_its_result_is_kept(bench, ledger, stand_in):
+    job = ledger.submit(JobKind.EXTRACT, how="work", name="x")
+    held = ledger.claim(kind=JobKind.EXTRACT)
+    attempt(bench, held, threading.Event())
+    found = ledger.get(job)
+    assert found.state == "succeeded", found.error
+    assert found.result["name"] == "x"
+    assert found.result["secret"] == ""
+    assert found.result["broker"] == bench.settings.public_url
+    assert found.result["key"] == str(bench.settings.worker_key)
+
+
+def test_what_a_child_refuses_is_a_failure_with_its_own_error(bench, ledger, stand_in):
+    job = ledger.submit(JobKind.EXTRACT, how="refuse")
+    attempt(bench, ledger.claim(kind=JobKind.EXTRACT), threading.Event())
+    found = ledger.get(job)
+    assert found.state == "failed"
+    assert found.error == {"code": "extraction-refused", "detail": "nope", "hint": "more probes"}
+
+
+def test_a_child_that_dies_is_tried_again(bench, ledger, stand_in):
+    job = ledger.submit(JobKind.EXTRACT, how="die")
+    attempt(bench, ledger.claim(kind=JobKind.EXTRACT), threading.Event())
+    found = ledger.get(job)
+    assert (found.state, found.attempt) == ("queued", 1)
+    assert "SIGKILL" in found.error["detail"]
+
+
+def test_progress_is_written_and_the_lease_is_renewed_past_its_first_end(bench, ledger, stand_in):
+    job = ledger.submit(JobKind.EXTRACT, how="sleep")
+    thread = start(bench, ledger.claim(kind=JobKind.EXTRACT, seconds=LEASE))
+    until(lambda: (ledger.get(job).progress or {}).get("done", 0) > 0)
+    assert ledger.get(job).progress["step"] == "sleeping"
+    time.sleep(LEASE)
+    assert ledger.sweep() == []
+    assert ledger.state(job) == "running"
+    ledger.cancel(job)
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_cancelled_job_ends_its_child_within_seconds_and_writes_nothing(bench, ledger, stand_in):
+    job = ledger.submit(JobKind.EXTRACT, how="sleep")
+    held = ledger.claim(kind=JobKind.EXTRACT, seconds=LEASE)
+    thread = start(bench, held)
+    log = log_file(bench, held)
+    until(lambda: log.exists() and "begun" in log.read_text())
+    child = int(log.read_text().split()[1])
+    begun = time.monotonic()
+    ledger.cancel(job)
+    thread.join(10)
+    assert time.monotonic() - begun < 5
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+    assert (ledger.state(job), ledger.get(job).result) == ("cancelled", None)
+
+
+def test_a_worker_that_leaves_hands_a_long_job_back(bench, ledger, stand_in):
+    job = ledger.submit(JobKind.EXTRACT, how="sleep")
+    leaving = threading.Event()
+    thread = start(bench, ledger.claim(kind=JobKind.EXTRACT, seconds=LEASE), leaving)
+    begun = time.monotonic()
+    leaving.set()
+    thread.join(20)
+    assert time.monotonic() - begun < DRAIN_SECONDS + 5
+    assert (ledger.state(job), ledger.get(job).attempt) == ("queued", 0)
+
+
+def test_a_worker_that_leaves_lets_a_short_job_finish(bench, ledger):
+    job = ledger.submit(seconds=0.5)
+    leaving = threading.Event()
+    leaving.set()
+    attempt(bench, ledger.claim(), leaving)
+    assert ledger.state(job) == "succeeded"
+
+
+def test_a_defect_of_a_handler_is_written_into_the_job(bench, ledger, monkeypatch):
+    monkeypatch.setitem(kinds.HANDLERS, JobKind.NOOP, lambda *_: 1 / 0)
+    job = ledger.submit()
+    attempt(bench, ledger.claim(), threading.Event())
+    assert ledger.get(job).error["detail"] == "ZeroDivisionError: division by zero"
+    assert ledger.state(job) == "queued"
+
+
+def test_alignment_gets_the_packets_bytes_and_the_keys_that_signed_it(bench, ledger, live, published, stand_in, keys):
+    attempt(bench, ledger.claim(kind=JobKind.SCAN), threading.Event())
+    job = ledger.submit(JobKind.ALIGN, packet_id=published, model="m", how="work")
+    attempt(bench, ledger.claim(kind=JobKind.ALIGN), threading.Event())
+    found = ledger.get(job)
+    assert found.state == "succeeded", found.error
+    from pathlib import Path
+
+    from m2kt.signing import TrustStore, verify_packet
+
+    verified = verify_packet(
+        Path(found.result["packet"]).read_bytes(), TrustStore.from_path(Path(found.result["trust"]))
+    )
+    assert verified.packet.packet_id == published
+    assert "packet_id" not in found.result
