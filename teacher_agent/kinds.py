@@ -16,7 +16,7 @@ OFFSETS = (-3, -2, -1, 1, 2, 3)
 SIMILARITY = 0.75
 """Least Bhattacharyya coefficient of two symbols' surroundings, at every offset, to be of one kind."""
 MEETINGS = 0.05
-"""Share of the rarer symbol's chains in which two symbols must meet to belong together: above a teacher's rate of slips."""
+"""Share of the rarer symbol's chains in which two symbols must meet to belong together: above a teacher's slips."""
 
 Kinds = NDArray[np.int64]
 Counts = NDArray[np.float64]
