@@ -1,8 +1,10 @@
 """Which symbols play the same part: learned from the teacher's chains, with nothing known of the domain.
 
 Two symbols are of one *kind* when the same kinds of symbol stand around them. The partition starts with one kind and
-is refined until it is stable (as states of an automaton are); then kinds that mix symbols which never meet in one chain
-are taken apart (truth values and digits may sit in equal places of different chains).
+is refined until it is stable (as states of an automaton are), at every small difference: in long chains the ends, by
+which operands and operators differ at first, are rare. What only differs in frequency is then joined again. At last,
+kinds that mix symbols which never meet in one chain are taken apart (truth values and digits may sit in equal places of
+different chains).
 """
 
 from collections.abc import Sequence
@@ -13,8 +15,9 @@ from numpy.typing import NDArray
 from teacher_agent.chains import Chain
 
 OFFSETS = (-3, -2, -1, 1, 2, 3)
-SIMILARITY = 0.75
-"""Least Bhattacharyya coefficient of two symbols' surroundings, at every offset, to be of one kind."""
+FINE, SIMILARITY = 0.98, 0.75
+"""Least Bhattacharyya coefficient of two symbols' surroundings, at every offset, to stay together while kinds are
+refined, and to be of one kind in the end."""
 MEETINGS = 0.05
 """Share of the rarer symbol's chains in which two symbols must meet to belong together: above a teacher's slips."""
 
@@ -26,12 +29,11 @@ def symbol_kinds(chains: Sequence[Chain], count: int) -> Kinds:
     """Kind of each of ``count`` symbols, (S,)."""
     stream = _stream(chains, count)
     kinds = np.zeros(count, np.int64)
-    while True:
-        refined = _refine(stream, kinds, count)
-        if refined.max() == kinds.max():
-            break
+    while (refined := _refine(stream, kinds, count)).max() > kinds.max():
         kinds = refined
-    return _split_by_meetings(chains, refined, count)
+    while (joined := _join(stream, kinds, count)).max() < kinds.max():
+        kinds = joined
+    return _split_by_meetings(chains, kinds, count)
 
 
 def _stream(chains: Sequence[Chain], count: int) -> NDArray[np.int64]:
@@ -46,36 +48,47 @@ def _stream(chains: Sequence[Chain], count: int) -> NDArray[np.int64]:
 
 def _refine(stream: NDArray[np.int64], kinds: Kinds, count: int) -> Kinds:
     """Split every kind into groups of symbols with alike surroundings."""
-    labels = np.concatenate([kinds, kinds.max() + np.array([1, 2])])  # the two marks are kinds of their own
-    around = _surroundings(stream, labels, count)
+    around = _surroundings(stream, kinds, count)
     refined = np.zeros(count, np.int64)
     first = 0
     for kind in range(int(kinds.max()) + 1):
         members = np.flatnonzero(kinds == kind)
-        groups = _merge_alike(around[members])
+        groups = _merge_alike(around[members], FINE)
         refined[members] = first + groups
         first += int(groups.max()) + 1
     return refined
 
 
-def _surroundings(stream: NDArray[np.int64], labels: Kinds, count: int) -> Counts:
-    """How often each kind stands at each offset from each symbol: (S, offsets, kinds)."""
+def _join(stream: NDArray[np.int64], kinds: Kinds, count: int) -> Kinds:
+    """Join kinds whose surroundings are alike but for frequency."""
+    around = _surroundings(stream, kinds, count)
+    pooled = np.stack([around[kinds == kind].sum(0) for kind in range(int(kinds.max()) + 1)])
+    return _merge_alike(pooled, SIMILARITY)[kinds]
+
+
+def _surroundings(stream: NDArray[np.int64], kinds: Kinds, count: int) -> Counts:
+    """How often each kind stands at each offset from each symbol, (S, offsets, kinds + 3): the two marks and *the same
+    symbol again* are kinds of their own."""
+    labels = np.concatenate([kinds, kinds.max() + np.array([1, 2])])
+    again = int(labels.max()) + 1
     reach = max(OFFSETS)
     middle = np.arange(reach, len(stream) - reach)
     middle = middle[stream[middle] < count]
-    around = np.zeros((count, len(OFFSETS), labels.max() + 1))
+    around = np.zeros((count, len(OFFSETS), again + 1))
     for column, offset in enumerate(OFFSETS):
-        np.add.at(around[:, column], (stream[middle], labels[stream[middle + offset]]), 1)
+        there = stream[middle + offset]
+        kind = np.where(there == stream[middle], again, labels[there])
+        np.add.at(around[:, column], (stream[middle], kind), 1)
     return around
 
 
-def _merge_alike(around: Counts) -> Kinds:
+def _merge_alike(around: Counts, least: float) -> Kinds:
     """Merge the two groups that are most alike until none are alike enough; group of each row, (n,)."""
     pooled = around.copy()
     group = np.arange(len(pooled))
     alike = np.stack([_similarity(pooled, row) for row in range(len(pooled))])
     np.fill_diagonal(alike, -1)
-    while alike.max() >= SIMILARITY:
+    while alike.max() >= least:
         kept, gone = sorted(divmod(int(alike.argmax()), len(alike)))
         pooled[kept] += pooled[gone]
         group[group == gone] = kept
@@ -103,14 +116,12 @@ def _split_by_meetings(chains: Sequence[Chain], kinds: Kinds, count: int) -> Kin
         present[row, columns[columns >= 0]] = 1
     together = present.T @ present
     rarer = np.minimum.outer(together.diagonal(), together.diagonal())
-    parts = _components(together > MEETINGS * rarer)
-    parts[np.bincount(parts)[parts] == 1] = -1  # what meets nothing at all gives no reason to be taken apart
-    component = np.full(count, -1)
-    component[varying] = parts
-    pairs = {
-        pair: number for number, pair in enumerate(sorted(set(zip(kinds.tolist(), component.tolist(), strict=True))))
-    }
-    return np.array([pairs[pair] for pair in zip(kinds.tolist(), component.tolist(), strict=True)])
+    part = np.zeros(count, np.int64)
+    part[varying] = 1 + _components(together > MEETINGS * rarer)
+    pairs = np.stack([kinds, part])
+    _, number, sizes = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
+    pairs[1, sizes[number] == 1] = 0  # one that meets none of its kind gives no reason to be taken apart
+    return np.unique(pairs, axis=1, return_inverse=True)[1]
 
 
 def _components(linked: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -102,7 +102,7 @@ def _page(report: Json, findings: Findings, settings: Settings) -> str:
         "packet_id": findings.packet_id,
         "decision": findings.outcome["decision"],
         "reason": findings.outcome["reason"],
-        "items": report["items"],
+        "checks": report["items"],
         "prompts": len(settings.prompts.read_text().splitlines()),
     }
     return environment.get_template("report.html").render(

@@ -122,8 +122,8 @@ def keep(seed: int, world: World, out: Path) -> Kept:
 def arguments() -> argparse.Namespace:
     """The command line; the numbers of steps are there for quick trials."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     parser.add_argument("--teacher-steps", type=int, default=2000)
     parser.add_argument("--student-steps", type=int, default=3000)
     parser.add_argument("--only", choices=["teacher", "student"], help="make one of the two")

@@ -14,19 +14,28 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from m2kt.errors import ChildFailed, M2KTError, UsageError, by_code
+from m2kt.files import disk_errors
 
 LIFELINE = "M2KT_LIFELINE"
 """Set for children of `run_child`: their stdin stays open as long as their parent lives."""
 
 GRACE_SECONDS = 5.0
 """Between TERM and KILL when a child is stopped."""
+
+
+FIELDS: Mapping[str, Mapping[str, type]] = {
+    "progress": {"step": str, "done": int, "total": int},
+    "result": {},
+    "error": {"code": str, "detail": str, "hint": str},
+}
+"""Events of the protocol and the fields that each must have."""
 
 
 @dataclass(frozen=True)
@@ -55,24 +64,45 @@ def run_child(
     """Run ``python -m module job`` on ``spec`` and return its result.
 
     ``timeout`` is in seconds. ``on_start`` gets the child's process id, which leads its own process group.
-    Raises the error that the child named, or `ChildFailed` when it died without naming one.
+    Raises the error that the child named, or `ChildFailed` when it died without naming one or was late.
     """
     child = _start(module, job, log, env)
-    on_start(child.pid)
-    timer = threading.Timer(timeout, stop, [child]) if timeout else None
+    name = f"{module} {job}"
     try:
-        if timer:
-            timer.start()
-        return _converse(child, spec, on_progress, f"{module} {job}", log)
+        on_start(child.pid)
+        with _deadline(child, timeout, name):
+            return _converse(child, spec, on_progress, name, log)
     finally:
-        if timer:
-            timer.cancel()
         stop(child)
 
 
-def _start(module: str, job: str, log: Path | None, env: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
-    stderr: IO[bytes] | int = log.open("ab") if log else subprocess.DEVNULL
+@contextmanager
+def _deadline(child: subprocess.Popen[bytes], seconds: float | None, name: str) -> Iterator[None]:
+    """End the child after ``seconds``; whatever it said, it is then `ChildFailed` for being late."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        _end(child)
+
+    timer = threading.Timer(seconds or 0, end)
+    if seconds:
+        timer.start()
     try:
+        yield
+    except M2KTError as error:
+        if late.is_set():
+            raise ChildFailed(f"{name} did not finish within {seconds:g} s and was ended") from error
+        raise
+    finally:
+        timer.cancel()
+
+
+def _start(module: str, job: str, log: Path | None, env: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
+    target = log or Path(os.devnull)
+    with disk_errors(target):
+        stderr = target.open("ab")
+    with stderr:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", module, job],  # -P: nothing is imported from where we happen to stand
             stdin=subprocess.PIPE,
@@ -81,9 +111,6 @@ def _start(module: str, job: str, log: Path | None, env: Mapping[str, str] | Non
             env={**os.environ, **(env or {}), LIFELINE: "1"},
             start_new_session=True,
         )
-    finally:
-        if not isinstance(stderr, int):
-            stderr.close()
 
 
 def _converse(
@@ -98,26 +125,27 @@ def _converse(
     for line in child.stdout:
         message = _parse(line)
         if message.get("event") == "progress":
-            on_progress(Progress(str(message["step"]), int(message["done"]), int(message["total"])))
+            on_progress(Progress(message["step"], message["done"], message["total"]))
         elif message:
             last = message
     return _finish(last, child.wait(), name, log)
 
 
 def _parse(line: bytes) -> dict[str, Any]:
-    """A protocol line, or nothing: libraries sometimes print to stdout."""
+    """A protocol line, or nothing: libraries sometimes print to stdout, even JSON with an ``event``."""
     try:
         message = json.loads(line)
-    except ValueError:
+        fields = FIELDS[message["event"]]
+    except (ValueError, KeyError, TypeError):
         return {}
-    return message if isinstance(message, dict) and "event" in message else {}
+    return message if all(isinstance(message.get(name), kind) for name, kind in fields.items()) else {}
 
 
 def _finish(last: dict[str, Any], status: int, name: str, log: Path | None) -> dict[str, Any]:
     if last.get("event") == "result" and status == 0:
         return {key: value for key, value in last.items() if key != "event"}
     if last.get("event") == "error":
-        raise by_code(str(last["code"]))(str(last["detail"]), hint=str(last["hint"]))
+        raise by_code(last["code"])(last["detail"], hint=last["hint"])
     where = f"; its log is {log}" if log else ""
     cause = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
     raise ChildFailed(f"{name} ended with {cause}{where}\n{_tail(log)}".rstrip())
@@ -130,23 +158,26 @@ def _tail(log: Path | None, lines: int = 5) -> str:
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:
-    """End the child's whole process group: TERM, a grace period, then KILL."""
+    """End the child's whole process group, and close our ends of its pipes."""
+    _end(child)
     for pipe in (child.stdin, child.stdout):
-        with suppress(BrokenPipeError):
+        with suppress(BrokenPipeError):  # what it did not read
             if pipe:
                 pipe.close()
-    if child.poll() is not None:
-        return
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """TERM to the process group, a grace period, then KILL.
+
+    Closes no pipe: another thread may be reading from it, and closing would wait for that thread.
+    """
     for how, patience in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, None)):
-        try:
+        if child.returncode is not None:  # its number may be somebody else's by now
+            return
+        with suppress(ProcessLookupError):
             os.killpg(child.pid, how)
+        with suppress(subprocess.TimeoutExpired):
             child.wait(patience)
-            return
-        except ProcessLookupError:
-            child.wait()
-            return
-        except subprocess.TimeoutExpired:
-            continue
 
 
 # The child's side
@@ -155,9 +186,8 @@ def stop(child: subprocess.Popen[bytes]) -> None:
 def read_spec() -> dict[str, Any]:
     """The job's specification, from stdin; from then on stdin is the lifeline, if a parent holds it."""
     held = os.environ.pop(LIFELINE, None)
-    text = sys.stdin.readline() if held else sys.stdin.read()
     try:
-        spec = json.loads(text)
+        spec = json.loads(sys.stdin.readline() if held else sys.stdin.read())
     except ValueError as error:
         raise UsageError(f"the job's specification on stdin is not JSON: {error}") from error
     if not isinstance(spec, dict):

@@ -22,7 +22,7 @@ class Noun(NamedTuple):
 
 
 NOUNS: Mapping[str, Noun] = {
-    "packet": Noun("m2kt.cli.packet", "Look into packets and check their signatures."),
+    "packet": Noun("m2kt.cli.packet", "Look into packets, check their signatures, and exchange them."),
     "key": Noun("m2kt.cli.key", "Make and show signing keys."),
     "agent": Noun("m2kt.cli.agent", "Register and list agents."),
     "job": Noun("m2kt.cli.job", "Start jobs and follow them."),

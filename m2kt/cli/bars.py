@@ -13,8 +13,12 @@ from m2kt.agent.child import OnProgress, Progress
 @contextmanager
 def bars(title: str = "") -> Iterator[OnProgress]:
     """A callback that shows one bar per step; on a pipe nothing is drawn."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
     columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=False) as drawn:
+    with Bars(*columns, console=console, transient=False) as drawn:
         tasks: dict[str, TaskID] = {}
 
         def show(progress: Progress) -> None:

@@ -5,14 +5,35 @@ import sys
 from collections.abc import Callable, Sequence
 
 import typer
+from typer.exceptions import TyperException
 from typer.main import get_command
 
-from m2kt.errors import M2KTError
+from m2kt.errors import M2KTError, UsageError
 
 
 def run_app(app: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> int:
     """Run ``app`` on ``arguments`` (or the process's own) and return the exit status, without tracebacks."""
-    return at_edge(lambda: get_command(app).main(arguments, prog_name=name, standalone_mode=True))
+    return at_edge(lambda: _run(app, name, arguments))
+
+
+def _run(app: typer.Typer, name: str, arguments: Sequence[str] | None) -> None:
+    try:
+        status = get_command(app).main(arguments, prog_name=name, standalone_mode=False)
+    except typer.Abort:  # somebody was asked, and said no
+        raise SystemExit(1) from None
+    except TyperException as error:
+        raise _usage(error) from error
+    if isinstance(status, int):  # of typer.Exit
+        raise SystemExit(status)
+
+
+def _usage(error: TyperException) -> UsageError | SystemExit:
+    """What typer says about the arguments, as our error; after a help text, which it has printed, nothing."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # typer has no public name for it
+        return SystemExit(UsageError.exit_code)
+    context = getattr(error, "ctx", None)
+    hint = f"See `{context.command_path} --help`." if context else None
+    return UsageError(" ".join(error.format_message().split()), hint=hint)
 
 
 def at_edge(run: Callable[[], object]) -> int:

@@ -1,46 +1,38 @@
-"""``m2kt packet``: what is in a packet file, and who signed it."""
+"""``m2kt packet``: what is in a packet file, who signed it, and packets at a broker."""
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from m2kt.packet import Limits, Packet, container, read_parts
+from m2kt.cli import remote
+from m2kt.cli.remote import Output, OutputOption, print_table, read_file, show_facts
+from m2kt.packet import Packet, container, read_parts
 from m2kt.signing import Envelope, KeyId, TrustStore, verify_packet
 
-app = typer.Typer(no_args_is_help=True, help="Look into packets and check their signatures.")
+app = typer.Typer(no_args_is_help=True, help="Look into packets, check their signatures, and exchange them.")
 
 UNCHECKED = "signature not checked (give --trust)"
 
 
-class Output(StrEnum):
-    """Forms of output."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A packet, *.m2kt.")]
 Trust = Annotated[Path, typer.Option(exists=True, help="A public key file, or a directory of *.pub files.")]
-OutputOption = Annotated[Output, typer.Option("-o", "--output", help="Form of output.")]
 
 
 @app.command()
 def inspect(file: File, output: OutputOption = Output.TABLE, trust: Trust | None = None) -> None:
     """Show what a packet says about itself. Says plainly when nobody checked its signature."""
-    data = _read(file)
+    data = read_file(file)
     parts = container.unpack(data)
     verified = verify_packet(data, TrustStore.from_path(trust)).key_ids if trust else None
     packet, envelope = read_parts(parts), Envelope.from_bytes(parts.envelope)
-    if output is Output.JSON:
-        typer.echo(json.dumps(_report(packet, envelope, verified), indent=2))
-    else:
+    if output is Output.TABLE:
         _show(packet, envelope, verified)
+    else:
+        show_facts(_report(packet, envelope, verified), output)
 
 
 @app.command()
@@ -50,20 +42,17 @@ def verify(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Check structure, digests and signatures; exit 0 only when a trusted key signed exactly this packet."""
-    verified = verify_packet(_read(file), TrustStore.from_path(trust))
+    verified = verify_packet(read_file(file), TrustStore.from_path(trust))
     reference, packet_id = verified.packet.manifest.reference, verified.packet.packet_id
-    if output is Output.JSON:
-        typer.echo(json.dumps({"packet_id": packet_id, "reference": reference, "signed_by": verified.key_ids}))
+    if output is not Output.TABLE:
+        show_facts({"packet_id": packet_id, "reference": reference, "signed_by": verified.key_ids}, output)
         return
     typer.echo(f"verified {reference} {packet_id}")
     for each in verified.key_ids:
         typer.echo(f"signed by {each}")
 
 
-def _read(file: Path) -> bytes:
-    """At most one byte more than a packet may have: `unpack` refuses the rest."""
-    with file.open("rb") as stream:
-        return stream.read(Limits().max_packet_bytes + 1)
+app.add_typer(remote.app)  # its commands stand beside these
 
 
 def _report(packet: Packet, envelope: Envelope, verified: tuple[KeyId, ...] | None) -> dict[str, Any]:
@@ -78,9 +67,8 @@ def _report(packet: Packet, envelope: Envelope, verified: tuple[KeyId, ...] | No
 
 
 def _show(packet: Packet, envelope: Envelope, verified: tuple[KeyId, ...] | None) -> None:
-    console = Console()
-    console.print(_facts(packet, envelope, verified))
-    console.print(_tensor_table(packet))
+    print_table(_facts(packet, envelope, verified))
+    print_table(_tensor_table(packet))
 
 
 def _facts(packet: Packet, envelope: Envelope, verified: tuple[KeyId, ...] | None) -> Table:

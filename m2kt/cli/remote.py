@@ -1,19 +1,23 @@
 """``m2kt packet list|show|publish|pull|revoke``: packets at a broker. `m2kt.cli.packet` mounts them."""
 
 import json
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from m2kt.cli.edge import printable
 from m2kt.client import Client
-from m2kt.errors import UsageError
+from m2kt.errors import TooLarge, UsageError
 from m2kt.files import write_atomically
 from m2kt.packet import Limits
 from m2kt.signing.keys import TrustStore, load_private
@@ -22,13 +26,15 @@ app = typer.Typer(no_args_is_help=True, help="Packets at a broker.")
 
 
 class Output(StrEnum):
-    """Forms of output."""
+    """Forms of output: ``jsonl`` is one JSON object a line, ``id`` only what other commands ask for."""
 
     TABLE = "table"
     JSON = "json"
+    JSONL = "jsonl"
+    ID = "id"
 
 
-OutputOption = Annotated[Output, typer.Option("-o", "--output", help="Form of output.")]
+OutputOption = Annotated[Output, typer.Option("-o", "--output", help="Form of output; id: one id a line.")]
 BrokerOption = Annotated[str, typer.Option("--broker", envvar="M2KT_BROKER_URL", help="URL of the broker.")]
 KeyOption = Annotated[Path, typer.Option("--key", envvar="M2KT_KEY", help="Your private key file; signs the request.")]
 TrustOption = Annotated[
@@ -36,13 +42,27 @@ TrustOption = Annotated[
 ]
 PacketId = Annotated[str, typer.Argument(help="sha256:<64 hex digits>")]
 
+UNCUT = 4096
+"""Width of tables where no terminal bounds them."""
+
 COLUMNS = ("packet_id", "name", "version", "state", "domain", "publisher", "created")
 
 
 def connect(broker: str, key: Path | None = None, trust: Path | None = None) -> Client:
     """A client for one command."""
+    _check_url(broker)
     signer = load_private(key) if key else None
     return Client(broker, signer, TrustStore.from_path(trust) if trust else None)
+
+
+def _check_url(broker: str) -> None:
+    try:
+        parts = urlsplit(broker)
+        well = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        well = False
+    if not well:
+        raise UsageError(f"{broker!r} is no URL of a broker", hint="Write it like http://127.0.0.1:8000.")
 
 
 @app.command("list")
@@ -56,7 +76,7 @@ def packet_list(
     """List packets, newest first."""
     with closing(connect(broker)) as client:
         found = client.list(name=name, state=state, limit=min(limit, 200))
-        show_rows([each for each, _ in zip(found, range(limit), strict=False)], COLUMNS, output)
+        show_rows(islice(found, limit), COLUMNS, output)
 
 
 @app.command("show")
@@ -79,7 +99,7 @@ def packet_publish(
 ) -> None:
     """Publish a packet. Publishing it again changes nothing."""
     with closing(connect(broker, key)) as client:
-        found = client.publish(_read(file))
+        found = client.publish(read_file(file))
         if wait:
             found = client.wait_for_state(found["packet_id"], {"approved", "rejected", "revoked"}, wait)
     show_facts({name: found[name] for name in (*COLUMNS, "reason")}, output)
@@ -116,40 +136,56 @@ def packet_revoke(
     typer.echo(f"{found['name']}@{found['version']} is {found['state']}: {found['reason']}")
 
 
-def _read(file: Path) -> bytes:
-    size = file.stat().st_size
-    if size > Limits().max_packet_bytes:
-        raise UsageError(f"{file} has {size} bytes: no packet is that large")
-    return file.read_bytes()
+def read_file(file: Path) -> bytes:
+    """The bytes of a file that may be a packet by its size; `TooLarge` before it is read whole."""
+    limit = Limits().max_packet_bytes
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(limit + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+    if len(data) > limit:
+        raise TooLarge(f"{file} has more than the {limit} bytes that a packet may have")
+    return data
 
 
-def show_rows(rows: Iterable[Mapping[str, Any]], columns: Iterable[str], output: Output) -> None:
-    """Rows of the broker's JSON. As `Text`: names from strangers are no markup."""
+def show_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], output: Output) -> None:
+    """Rows of the broker's JSON; the first column is their id."""
     if output is Output.JSON:
         typer.echo(json.dumps(list(rows), indent=2))
-        return
-    table = Table(box=None, pad_edge=False)
-    for each in columns:
-        table.add_column(each, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_text(row[each])) for each in columns))
-    Console().print(table)
+    elif output is Output.TABLE:
+        table = Table(box=None, pad_edge=False)
+        for each in columns:
+            table.add_column(each, overflow="fold")
+        for row in rows:
+            table.add_row(*(_cell(row[each]) for each in columns))
+        print_table(table)
+    else:
+        for row in rows:
+            typer.echo(json.dumps(row) if output is Output.JSONL else printable(str(row[columns[0]])))
 
 
 def show_facts(facts: Mapping[str, Any], output: Output) -> None:
-    """One thing, a line for each of its fields."""
+    """One thing, a line for each of its fields; the first field is its id."""
     if output is Output.JSON:
         typer.echo(json.dumps(facts, indent=2))
-        return
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, fact in facts.items():
-        table.add_row(name, Text(_text(fact)))
-    Console().print(table)
+    elif output is Output.TABLE:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="bold")
+        table.add_column(overflow="fold")
+        for name, fact in facts.items():
+            table.add_row(name, _cell(fact))
+        print_table(table)
+    else:
+        show_rows([facts], list(facts), output)
 
 
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value)
+def print_table(table: Table) -> None:
+    """As wide as the terminal; a pipe gets whole lines, to be cut and copied."""
+    Console(width=None if sys.stdout.isatty() else UNCUT, highlight=False).print(table)
+
+
+def _cell(value: object) -> Text:
+    """As `Text`, and printable: what strangers wrote is no markup, and steers no terminal."""
+    text = value if isinstance(value, str) else "" if value is None else json.dumps(value)
+    return Text(printable(text))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from m2kt.errors import UsageError
 from m2kt.neural.forward import rows_per_batch
 from m2kt.neural.models import LanguageModel
 
@@ -14,9 +15,11 @@ Logits = Callable[[Tensor], Tensor]
 
 def encode(lm: LanguageModel, prompts: Sequence[str]) -> list[list[int]]:
     """Token ids of each prompt, as the tokenizer frames a text, without an end mark (a prompt is not finished)."""
-    rows = lm.tokenizer(list(prompts))["input_ids"]
+    rows: list[list[int]] = lm.tokenizer(list(prompts))["input_ids"] if prompts else []
+    if [] in rows:
+        raise UsageError(f"prompt {rows.index([]) + 1} of {len(rows)} has no token", hint="Give it some text.")
     ends = set(lm.end_ids)
-    return [row[:-1] if row and row[-1] in ends and len(row) > 1 else row for row in rows]
+    return [row[:-1] if row[-1] in ends and len(row) > 1 else row for row in rows]
 
 
 def by_length(rows: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Tensor]]:
@@ -39,14 +42,25 @@ def write(
     written: list[list[int]] = [[] for _ in rows]
     done = 0
     for indices, ids in by_length(rows):
-        size = rows_per_batch(lm, ids.shape[1] + max_new_tokens)
+        longest = room(lm, ids.shape[1], max_new_tokens)
+        size = rows_per_batch(lm, ids.shape[1] + longest)
         for start in range(0, len(indices), size):
             part = indices[start : start + size]
-            for index, row in zip(part, _generate(lm, ids[start : start + size], max_new_tokens), strict=True):
+            for index, row in zip(part, _generate(lm, ids[start : start + size], longest), strict=True):
                 written[index] = row
             done += len(part)
             on_progress(done, len(rows))
     return list(zip(rows, written, strict=True))
+
+
+def room(lm: LanguageModel, length: int, wanted: int) -> int:
+    """How many of ``wanted`` tokens fit after a prompt of ``length``; `UsageError` when none do."""
+    positions = getattr(lm.model.config, "max_position_embeddings", None)
+    if not isinstance(positions, int):
+        return wanted  # state-space models have no such limit
+    if length >= positions:
+        raise UsageError(f"a prompt of {length} tokens leaves no room in the {positions} positions of {lm.directory}")
+    return min(wanted, positions - length)
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ from torch import Tensor
 from m2kt.neural.models import LanguageModel
 
 TOKENS_PER_BATCH = {"cpu": 16_384, "cuda": 262_144}
-"""Tokens in one forward pass; halved on out-of-memory (`batched`)."""
+"""Tokens in one forward pass."""
 
 
 @dataclass(frozen=True)

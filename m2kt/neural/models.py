@@ -47,31 +47,52 @@ def pick_device(name: str = "auto") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"no device {name!r} here: {error}", hint="Use --device cpu, or --device auto.") from error
+        torch.zeros(1, device=device).item()  # fails on torch's `meta` too, which computes nothing
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ModelError(f"no device {name!r} here: {reason}", hint="Use --device cpu, or --device auto.") from error
     return device
 
 
 def load(directory: str | Path, device: torch.device | None = None) -> LanguageModel:
     """Load a local directory; `ModelError` says what it lacks."""
     path = Path(directory)
-    if not (path / "config.json").is_file():
-        raise ModelError(f"{path} is not a Hugging Face model directory: it has no config.json")
-    if not list(path.glob("*.safetensors")):
-        raise ModelError(f"{path} holds no .safetensors weights; pickled weights are not read")
+    _check_files(path)
     device = device or torch.device("cpu")
-    try:
-        model = AutoModelForCausalLM.from_pretrained(path, local_files_only=True, use_safetensors=True, dtype="auto")
-        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-    except Exception as error:  # transformers raises anything here: OSError, KeyError, safetensors' own, ...
-        raise ModelError(f"{path} could not be loaded: {type(error).__name__}: {error}") from error
+    model, tokenizer = _read(path)
     if not tokenizer.is_fast:
         raise ModelError(f"the tokenizer of {path} gives no character offsets", hint="Add its tokenizer.json.")
     model.train(False)
     model.requires_grad_(False)
     nn.Module.to(model, device)
     return LanguageModel(model, tokenizer, device, path)
+
+
+def _check_files(path: Path) -> None:
+    if not path.is_dir():
+        raise ModelError(f"there is no directory {path}")
+    if not (path / "config.json").is_file():
+        raise ModelError(f"{path} is not a Hugging Face model directory: it has no config.json")
+    if not list(path.glob("*.safetensors")):
+        raise ModelError(f"{path} holds no .safetensors weights; pickled weights are not read")
+    if not (path / "tokenizer.json").is_file():
+        raise ModelError(f"{path} has no tokenizer.json")
+
+
+def _read(path: Path) -> tuple[Any, Tokenizer]:
+    """Model and tokenizer. Code that a directory brings along never runs, and nobody is asked whether it may."""
+    local = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            path, **local, use_safetensors=True, dtype="auto", output_loading_info=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(path, **local)
+    except Exception as error:  # transformers raises anything here: OSError, KeyError, safetensors' own, ...
+        raise ModelError(f"{path} could not be loaded: {type(error).__name__}: {error}") from error
+    model, found = loaded
+    if missing := sorted(found["missing_keys"]):  # transformers would fill them with random numbers
+        raise ModelError(f"the weights of {path} lack {len(missing)} tensors, such as {missing[0]}")
+    return model, tokenizer
 
 
 def weights_sha256(model: nn.Module) -> str:

@@ -71,6 +71,7 @@ def test_the_report_has_its_keys_and_is_readable(demo: tuple[dict[str, Any], Set
     page = (settings.root / "report.html").read_text()
     assert page.count("<svg") == 4
     assert report["packet_id"] in page
+    assert f"final answers on {report['items']} sealed checks" in page
 
 
 def test_nothing_is_left_running(demo: tuple[dict[str, Any], Settings]) -> None:

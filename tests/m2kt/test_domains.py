@@ -9,7 +9,7 @@ import pytest
 from m2kt import domains
 from m2kt.errors import DomainError
 
-MODULE = '''
+MODULE = """
 class Squares:
     name = "squares"
     version = "2.0.0"
@@ -22,7 +22,7 @@ domain = Squares()
 broken = object()
 unnamed = Squares()
 unnamed.name = 7
-'''
+"""
 
 Install = Callable[..., None]
 
