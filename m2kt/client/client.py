@@ -4,14 +4,13 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
 from m2kt.client.predicates import RECEIPT
-from m2kt.client.transport import Transport
-from m2kt.errors import BrokerAway, DigestMismatch, SignatureError, Unavailable, UnknownKey
+from m2kt.client.transport import Json, Transport, json_of
+from m2kt.errors import DigestMismatch, SignatureError, Unavailable, UnknownKey
 from m2kt.signing.dsse import Envelope
 from m2kt.signing.http import content_digest
 from m2kt.signing.keys import PrivateKey, PublicKey, TrustStore, key_id, parse_public, public_text
@@ -22,8 +21,6 @@ PACKET = "application/vnd.m2kt.packet"
 ENVELOPE = "application/vnd.dsse.envelope.v1+json"
 PUBLISH_ATTEMPTS = 3
 FINISHED = frozenset({"succeeded", "failed", "cancelled", "dead"})
-
-Json = dict[str, Any]
 
 
 class Client:
@@ -56,7 +53,7 @@ class Client:
             try:
                 headers = {"Content-Type": PACKET}
                 response = self._transport.send("POST", "/v1/packets", content=data, headers=headers, signed=True)
-                return _object(response.json())
+                return json_of(response)
             except Unavailable:
                 if attempt == PUBLISH_ATTEMPTS:
                     raise
@@ -110,11 +107,11 @@ class Client:
 
     def show(self, packet_id: str) -> Json:
         """One packet, with its manifest."""
-        return _object(self._transport.get(f"/v1/packets/{quote(packet_id)}"))
+        return self._transport.get(f"/v1/packets/{quote(packet_id)}")
 
     def versions(self, name: str) -> Sequence[Json]:
         """All versions of a name, newest first."""
-        found: Sequence[Json] = _object(self._transport.get(f"/v1/names/{quote(name)}/versions"))["items"]
+        found: Sequence[Json] = self._transport.get(f"/v1/names/{quote(name)}/versions")["items"]
         return found
 
     def attestations(self, packet_id: str) -> Iterator[Json]:
@@ -123,7 +120,7 @@ class Client:
 
     def revoke(self, packet_id: str, reason: str) -> Json:
         """Take a packet back, for good."""
-        return _object(self._transport.post(f"/v1/packets/{quote(packet_id)}/revoke", {"reason": reason}))
+        return self._transport.post(f"/v1/packets/{quote(packet_id)}/revoke", {"reason": reason})
 
     def report_outcome(self, envelope: Envelope | bytes) -> Json:
         """Report what a packet did: a statement of type `m2kt.client.predicates.OUTCOME` about one packet, signed by
@@ -132,7 +129,7 @@ class Client:
         subject = Statement.from_bytes(Envelope.from_bytes(data).payload).subjects[0].digest
         path, headers = f"/v1/packets/{quote(subject)}/outcomes", {"Content-Type": ENVELOPE}
         response = self._transport.send("POST", path, content=data, headers=headers, signed=True)
-        return _object(response.json())
+        return json_of(response)
 
     def wait_for_state(self, packet_id: str, states: Collection[str], timeout: float = 60.0) -> Json:
         """The packet, as soon as it is in one of ``states``; `Unavailable` after ``timeout`` seconds."""
@@ -142,27 +139,27 @@ class Client:
 
     def register_agent(self, name: str, role: str, public_key: PublicKey) -> Json:
         body = {"name": name, "role": role, "public_key": public_text(public_key)}
-        return _object(self._transport.post("/v1/agents", body))
+        return self._transport.post("/v1/agents", body)
 
     def agents(self) -> Iterator[Json]:
         return self._items("/v1/agents", {"limit": 200})
 
     def revoke_agent(self, name: str) -> Json:
-        return _object(self._transport.post(f"/v1/agents/{quote(name)}/revoke"))
+        return self._transport.post(f"/v1/agents/{quote(name)}/revoke")
 
     # Jobs
 
     def submit_job(self, kind: str, spec: Json) -> Json:
-        return _object(self._transport.post("/v1/jobs", {"kind": kind, "spec": spec}))
+        return self._transport.post("/v1/jobs", {"kind": kind, "spec": spec})
 
     def job(self, job_id: str | uuid.UUID) -> Json:
-        return _object(self._transport.get(f"/v1/jobs/{job_id}"))
+        return self._transport.get(f"/v1/jobs/{job_id}")
 
     def jobs(self, *, state: str | None = None, kind: str | None = None, limit: int = 50) -> Iterator[Json]:
         return self._items("/v1/jobs", {"state": state, "kind": kind, "limit": limit})
 
     def cancel_job(self, job_id: str | uuid.UUID) -> Json:
-        return _object(self._transport.post(f"/v1/jobs/{job_id}/cancel"))
+        return self._transport.post(f"/v1/jobs/{job_id}/cancel")
 
     def wait_for_job(self, job_id: str | uuid.UUID, timeout: float = 60.0) -> Json:
         """The job, as soon as it has ended, however it ended."""
@@ -172,7 +169,7 @@ class Client:
 
     def broker(self) -> Json:
         """Its version, limits and public key, **as it says itself**."""
-        return _object(self._transport.get("/v1/broker"))
+        return self._transport.get("/v1/broker")
 
     def broker_key(self) -> PublicKey:
         """The broker's key, which must be in the trust store."""
@@ -188,11 +185,12 @@ class Client:
         """The items of all pages; the next page is asked for when the caller gets there."""
         response = self._transport.send("GET", path, params=params, signed=False)
         while True:
-            yield from _object(response.json())["items"]
+            yield from json_of(response)["items"]
             following = response.links.get("next")
             if following is None:
                 return
-            response = self._transport.send("GET", following["url"], signed=False)
+            target = urlsplit(following["url"])  # its path only: a broker does not send us to other hosts
+            response = self._transport.send("GET", f"{target.path}?{target.query}", signed=False)
 
     def _wait(self, look: Callable[[], Json], states: Collection[str], timeout: float, what: str) -> Json:
         end, pause = time.monotonic() + timeout, 0.05
@@ -206,9 +204,3 @@ class Client:
                 raise Unavailable(f"{what} is {found['state']}{why} and not {wanted} after {timeout:g} s")
             time.sleep(pause)
             pause = min(pause * 1.5, 1.0)
-
-
-def _object(value: Any) -> Json:
-    if not isinstance(value, dict):
-        raise BrokerAway("the answer is not the broker's: another program may listen there")
-    return value

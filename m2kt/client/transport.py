@@ -1,7 +1,6 @@
 """Signed requests over httpx: every answer is a success, or the error that the broker named."""
 
 import time
-from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -10,6 +9,8 @@ import httpx
 from m2kt.errors import BrokerAway, M2KTError, RequestUnsigned, by_code
 from m2kt.signing.http import new_nonce, sign_request
 from m2kt.signing.keys import PrivateKey
+
+Json = dict[str, Any]
 
 TIMEOUT_SECONDS = 60.0
 CONNECT_SECONDS = 5.0
@@ -29,13 +30,13 @@ class Transport:
     def close(self) -> None:
         self._http.close()
 
-    def get(self, path: str, params: Mapping[str, str | int | None] | None = None, *, signed: bool = False) -> Any:
-        """The answer's JSON."""
-        return self.send("GET", path, params=params, signed=signed).json()
+    def get(self, path: str) -> Json:
+        """The object in the answer."""
+        return json_of(self.send("GET", path, signed=False))
 
-    def post(self, path: str, body: Any = None) -> Any:
-        """Send JSON, signed; the answer's JSON."""
-        return self.send("POST", path, json=body, signed=True).json()
+    def post(self, path: str, body: Any = None) -> Json:
+        """Send JSON, signed; the object in the answer."""
+        return json_of(self.send("POST", path, json=body, signed=True))
 
     def send(self, method: str, path: str, *, signed: bool, **arguments: Any) -> httpx.Response:
         """The answer, which is a success. A signed request that is sent again needs a new nonce: call this again."""
@@ -58,6 +59,17 @@ class Transport:
         host = {"Host": request.headers["Host"]}
         headers = sign_request(request.method, str(request.url), host, digest, self._key, int(time.time()), new_nonce())
         request.headers.update(headers)
+
+
+def json_of(response: httpx.Response) -> Json:
+    """The object in an answer."""
+    try:
+        found = response.json()
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise BrokerAway("the answer is not a broker's: another program may listen there")
+    return found
 
 
 def _named(response: httpx.Response) -> M2KTError:

@@ -21,7 +21,7 @@ from tests.broker.worker.conftest import LEASE
 
 CHILD = """
 import json, sys, time, os
-spec = json.load(sys.stdin)
+spec = json.loads(sys.stdin.readline())
 def say(**line): print(json.dumps(line), flush=True)
 how = spec["how"]
 if how == "sleep":

@@ -1,0 +1,160 @@
+"""The whole path once, as operators run it: uvicorn, a real Celery worker, Redis, Postgres."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from broker.jobs import Bell, make_celery
+from broker.main import create_app
+from m2kt.client import Client
+from m2kt.errors import BrokerAway
+from m2kt.signing import sign_packet
+from m2kt.signing.keys import TrustStore, generate
+from tests.broker.conftest import make_packet
+
+PROGRAMS = {
+    "broker": ("uvicorn", "--factory", "broker.main:create_app", "--host", "127.0.0.1", "--port"),
+    "worker": ("broker.worker",),
+}
+
+
+@contextmanager
+def running(name: str, *arguments: str, env: dict[str, str], log) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        argv = [sys.executable, "-m", *PROGRAMS[name], *arguments]
+        process = subprocess.Popen(argv, env={**os.environ, **env}, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def environment(settings) -> dict[str, str]:
+    names = ("database_url", "redis_url", "broker_key", "admin_keys", "work_dir", "lease_seconds")
+    return {f"M2KT_{name.upper()}": str(getattr(settings, name)) for name in names}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def answering(client: Client, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            client.broker()
+            return
+        except BrokerAway:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+
+def test_a_packet_goes_from_a_teacher_to_a_student_through_the_real_programs(bench, keys, tmp_path):
+    env, port = environment(bench.settings), free_port()
+    url, student = f"http://127.0.0.1:{port}", generate()
+    log = tmp_path / "worker.log"
+    with (
+        running("broker", str(port), env=env, log=tmp_path / "broker.log"),
+        running("worker", env=env, log=log) as worker,
+        Client(url, keys.admin) as admin,
+    ):
+        answering(admin)
+        admin.register_agent("ada", "teacher", keys.teacher.public_key())
+        admin.register_agent("stu", "student", student.public_key())
+        trust = TrustStore([keys.broker.public_key(), keys.teacher.public_key()])
+        with Client(url, keys.teacher) as teacher, Client(url, student, trust) as taker:
+            packet_id = teacher.publish(sign_packet(make_packet(), keys.teacher))["packet_id"]
+            taker.wait_for_state(packet_id, {"approved"}, 20)
+            assert taker.pull(packet_id).packet.packet_id == packet_id
+        assert "m2kt.run" in log.read_text(), "the bell was not heard"
+        long = admin.submit_job("noop", {"seconds": 60})["id"]
+        deadline = time.monotonic() + 10
+        while admin.job(long)["state"] != "running":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == 0
+        assert admin.job(long)["state"] == "queued"
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_worker_without_redis_finds_its_jobs_and_still_leaves_when_told(bench, ledger, tmp_path):
+    env = {**environment(bench.settings), "M2KT_REDIS_URL": "redis://127.0.0.1:1/0"}
+    with running("worker", env=env, log=tmp_path / "worker.log") as worker:
+        job = ledger.submit()
+        end = time.monotonic() + 20
+        while ledger.state(job) != "succeeded":
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == 0
+
+
+def test_a_job_of_a_killed_worker_is_done_by_the_next(bench, ledger, tmp_path):
+    env = environment(bench.settings)
+    job = ledger.submit(seconds=1)
+    with running("worker", env=env, log=tmp_path / "first.log"):
+        end = time.monotonic() + 20
+        while ledger.state(job) != "running":
+            assert time.monotonic() < end
+            time.sleep(0.02)
+    with running("worker", env=env, log=tmp_path / "second.log"):
+        end = time.monotonic() + 30
+        while ledger.state(job) != "succeeded":
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    assert ledger.get(job).attempt == 2
+
+
+def test_a_lost_bell_costs_the_request_about_a_second_at_most():
+    with socket.socket() as deaf:  # accepts nothing, answers nothing
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for url in ("redis://127.0.0.1:1/0", f"redis://127.0.0.1:{deaf.getsockname()[1]}/0"):
+            bell, begun = Bell(url), time.monotonic()
+            bell.ring(uuid.uuid4())
+            assert time.monotonic() - begun < 3
+            bell.close()
+
+
+def test_celery_is_a_doorbell_and_nothing_else(redis_url):
+    conf = make_celery(redis_url).conf
+    assert conf.task_serializer == "json"
+    assert conf.accept_content == ["json"]
+    assert conf.result_backend is None
+    assert conf.task_ignore_result
+    assert conf.task_acks_late
+
+
+@pytest.mark.parametrize("module", ["broker.main", "broker.worker.process", "m2kt.scan", "m2kt.client"])
+def test_torch_is_not_loaded(module, bench):
+    program = (
+        f"import sys, {module}; from broker.main import create_app; create_app(); "
+        "assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, **environment(bench.settings)})
+
+
+def test_a_missing_setting_is_named_and_not_traced(tmp_path):
+    env = {name: value for name, value in os.environ.items() if not name.startswith("M2KT_")}
+    done = subprocess.run([sys.executable, "-m", "broker.worker"], env=env, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "M2KT_DATABASE_URL" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_factory_starts_without_its_servers(bench):
+    away = bench.settings.model_copy(update={"database_url": "postgresql+psycopg://x@127.0.0.1:1/x"})
+    assert create_app(away).title == "M2KT broker"
