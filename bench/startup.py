@@ -1,6 +1,6 @@
 """How long `import m2kt` takes, and that neither it nor the broker's application loads torch.
 
-    python -m bench.startup --json
+python -m bench.startup --json
 """
 
 import json

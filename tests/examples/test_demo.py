@@ -1,7 +1,6 @@
 """The demo's claims, on a smaller setting: fewer probes, steps and checks; the same programs, broker and models."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,11 @@ def small_models(directory: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any], Settings]]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Settings]:
     root = tmp_path_factory.mktemp("demo")
     settings = Settings(root=root / "demo", models=small_models(root / "models"), probes=3500, steps=120)
     settings.root.mkdir()
-    yield run(settings, Console(quiet=True)), settings
+    return run(settings, Console(quiet=True)), settings
 
 
 @pytest.mark.timeout(600)
