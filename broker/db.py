@@ -47,13 +47,13 @@ def make_sessions(engine: Engine) -> Sessions:
 
 
 def ring_after_commit(session: Session, job: uuid.UUID) -> None:
-    """Have the worker told about ``job`` once the surrounding `transaction` has committed."""
+    """Have somebody look at the outbox once the surrounding `transaction` has committed: ``job`` has a row in it."""
     session.info.setdefault(_DUE, []).append(job)
 
 
 @contextmanager
 def transaction(sessions: Sessions, ring: Ring = lambda _: None) -> Iterator[Session]:
-    """One transaction; bells ring only after it has committed, and a lost bell costs nothing but time.
+    """One transaction; bells ring only after it has committed, and a lost one is in the outbox.
 
     SQLAlchemy's ``after_commit`` event is no place for this: it loses an outer job when a savepoint rolls back.
     """

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
+from starlette.concurrency import run_in_threadpool
 
 from broker import api, dashboard
 from broker.api import metrics
@@ -16,8 +17,10 @@ from broker.services.publishing import Desk
 from broker.settings import Settings
 from broker.storage.postgres import PostgresBlobs
 from broker.web import problems
+from broker.web.closing import Closing
 from broker.web.deps import Context
 from broker.web.limits import BodyLimit
+from broker.worker.upkeep import Upkeep
 from m2kt import __version__
 from m2kt.signing.keys import load_private
 
@@ -27,16 +30,17 @@ def create_app(settings: Settings | None = None, *, sessions: Sessions | None = 
     settings = settings or Settings.from_environment()
     engine = make_engine(settings.database_url) if sessions is None else None
     sessions = sessions or make_sessions(engine)  # type: ignore[arg-type]  # one of the two is there
-    bell = Bell(settings.redis_url)
+    bell, desk, closing = Bell(settings.redis_url), _desk(settings), Closing()
+    upkeep = Upkeep(sessions, bell, desk.key, settings.keep_days)
     app = FastAPI(
         title="M2KT broker",
         version=__version__,
         description="Stores, signs, scans and versions knowledge packets. docs/broker.md explains every route.",
-        lifespan=_lifespan(engine, bell),
+        lifespan=_lifespan(engine, bell, upkeep, closing),
         docs_url=None,  # both pages load scripts from a CDN
         redoc_url=None,
     )
-    app.state.context = Context(settings, sessions, bell.ring, _desk(settings))
+    app.state.context = Context(settings, sessions, upkeep.nudge, desk, closing)
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(metrics.LedgerMetrics(sessions))
     problems.install(app)
@@ -57,10 +61,13 @@ def _desk(settings: Settings) -> Desk:
     )
 
 
-def _lifespan(engine: Engine | None, bell: Bell):  # type: ignore[no-untyped-def]
+def _lifespan(engine: Engine | None, bell: Bell, upkeep: Upkeep, closing: Closing):  # type: ignore[no-untyped-def]
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
+        upkeep.start()
+        with closing.on_signals():
+            yield
+        await run_in_threadpool(upkeep.stop)
         bell.close()
         if engine is not None:
             engine.dispose()

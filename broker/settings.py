@@ -36,6 +36,11 @@ class Settings(BaseSettings):
     scan_seconds: float = Field(default=120.0, gt=0)
     """A scan that takes longer is inconclusive."""
 
+    scan_memory_mib: int = Field(default=4096, gt=0)
+    """A scan that asks for more address space ends, and is inconclusive."""
+    keep_days: float = Field(default=30.0, ge=1)
+    """How long jobs that ended, their logs and their files are kept; idempotency keys hold as long."""
+
     @classmethod
     def from_environment(cls) -> "Settings":
         """What the environment says; `UsageError` names the variables that are missing or wrong."""

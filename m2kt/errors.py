@@ -15,6 +15,7 @@
     ├── NotFound                  404  not-found                 exit 30
     ├── Forbidden                 403  forbidden                 exit 31
     ├── Conflict                  409  conflict                  exit 32
+    │   └── LeaseLost             409  lease-lost                exit 36
     ├── NotPullable               409  packet-not-approved       exit 33
     │   └── PacketRevoked         410  packet-revoked            exit 34
     ├── TooLarge                  413  too-large                 exit 35
@@ -26,6 +27,8 @@
     │   ├── PortTaken             500  port-taken                exit 51
     │   ├── DiskFull              507  disk-full                 exit 52
     │   └── ChildFailed           500  child-failed              exit 53
+    │       ├── OutOfMemory       500  out-of-memory             exit 54
+    │       └── TimeLimit         500  time-limit                exit 55
     ├── ModelError                422  model-invalid             exit 60
     ├── DomainError               422  domain-unknown            exit 61
     ├── ExtractionRefused         422  extraction-refused        exit 62
@@ -120,6 +123,11 @@ class Conflict(M2KTError):
     default_hint = "Look at what is there first, then repeat with another name or version."
 
 
+class LeaseLost(Conflict):
+    code, exit_code = "lease-lost", 36
+    default_hint = "Stop this attempt: another worker holds the job, or it has ended."
+
+
 class NotPullable(M2KTError):
     status, code, exit_code = 409, "packet-not-approved", 33
     default_hint = "Wait for the scan, or look at its findings with `m2kt packet show`."
@@ -173,6 +181,16 @@ class DiskFull(RuntimeFault):
 class ChildFailed(RuntimeFault):
     code, exit_code = "child-failed", 53
     default_hint = "The last lines of the child's log are above."
+
+
+class OutOfMemory(ChildFailed):
+    code, exit_code = "out-of-memory", 54
+    default_hint = "Use a smaller model or batch, or order it with the label memory_mib for a larger worker."
+
+
+class TimeLimit(ChildFailed):
+    code, exit_code = "time-limit", 55
+    default_hint = "Order it with a larger limit_seconds, or give it less to do."
 
 
 class ModelError(M2KTError):

@@ -1,11 +1,12 @@
-"""Work for the broker's worker: extraction, alignment, and a no-op that shows that work is done at all."""
+"""Jobs: ordered, listed, cancelled and retried. Their events and logs are in `broker.api.trail`."""
 
 import uuid
+from typing import Annotated
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Header, Query, Response, status
 
-from broker.models import JobKind, JobState, Role
-from broker.schemas.jobs import JobIn, JobOut, JobPage
+from broker.models import JobState, Role
+from broker.schemas.jobs import JobIn, JobOut, JobPage, KindName
 from broker.services import jobs, orders
 from broker.web.deps import CallerDep, SessionDep
 from broker.web.paging import PagingDep, cut
@@ -13,13 +14,25 @@ from broker.web.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,128}$", description="One order, however often")
+]
 
-@router.post("/jobs", status_code=status.HTTP_201_CREATED, responses=documented(401, 403, 404, 409, 410))
-def submit(body: JobIn, caller: CallerDep, session: SessionDep, response: Response) -> JobOut:
-    """Order a job; docs/broker.md has the fields of each kind."""
-    job = orders.place(session, body.kind, body.spec, by=caller)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return JobOut.of(job)
+
+@router.post(
+    "/jobs",
+    status_code=status.HTTP_201_CREATED,
+    responses={200: {"model": JobOut, "description": "it was ordered before"}, **documented(401, 403, 404, 409, 410)},
+)
+def submit(
+    body: JobIn, caller: CallerDep, session: SessionDep, response: Response, idempotency_key: IdempotencyKey = None
+) -> JobOut:
+    """Order a job; docs/jobs.md has the fields of each kind. A key that was used for another order is a conflict."""
+    placed = orders.place(session, body.kind, body.spec, by=caller, terms=body.terms(idempotency_key))
+    response.headers["Location"] = f"/v1/jobs/{placed.job.id}"
+    if not placed.fresh:
+        response.status_code = status.HTTP_200_OK
+    return JobOut.of(placed.job)
 
 
 @router.get("/jobs", responses=documented())
@@ -28,7 +41,7 @@ def list_jobs(
     paging: PagingDep,
     response: Response,
     state: JobState | None = None,
-    kind: JobKind | None = None,
+    kind: Annotated[KindName | None, Query()] = None,
 ) -> JobPage:
     """Jobs, newest first."""
     rows = jobs.page(session, before=paging.cursor, limit=paging.one_more, state=state, kind=kind)
@@ -43,5 +56,11 @@ def show(job_id: uuid.UUID, session: SessionDep) -> JobOut:
 
 @router.post("/jobs/{job_id}/cancel", responses=documented(401, 403, 404, 409))
 def cancel(job_id: uuid.UUID, caller: CallerDep, session: SessionDep) -> JobOut:
-    """Cancel a job; a running one's process group is ended within seconds."""
+    """Cancel a job; a running one's process group is ended within seconds. What needs it is cancelled too."""
     return JobOut.of(jobs.cancel(session, job_id, by=caller.name, admin=caller.role == Role.ADMIN))
+
+
+@router.post("/jobs/{job_id}/retry", responses=documented(401, 403, 404, 409))
+def retry(job_id: uuid.UUID, caller: CallerDep, session: SessionDep) -> JobOut:
+    """Queue a job that failed, died or was cancelled once more."""
+    return JobOut.of(jobs.again(session, job_id, by=caller.name, admin=caller.role == Role.ADMIN))

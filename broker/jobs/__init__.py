@@ -45,7 +45,7 @@ def make_celery(redis_url: str) -> Celery:
 
 
 class Bell:
-    """Tells the worker that a job is due. Losing a ring costs time, never a job, so it raises nothing."""
+    """Tells the worker that a job is due. Losing a ring costs time, never a job."""
 
     def __init__(self, redis_url: str) -> None:
         self._celery = make_celery(redis_url)
@@ -56,11 +56,19 @@ class Bell:
             "socket_timeout": _PATIENCE_SECONDS,
         }
 
-    def ring(self, job: uuid.UUID) -> None:
+    def send(self, job: str) -> None:
+        """Ring for a job; `QueueAway` when nobody hears it."""
         try:
-            self._celery.send_task(TASK, args=[str(job)], retry=False, ignore_result=True)
+            self._celery.send_task(TASK, args=[job], retry=False, ignore_result=True)
         except (OperationalError, RedisError, OSError) as error:
-            log.warning("the bell for job %s was not heard (%s); the worker will find it in the ledger", job, error)
+            raise QueueAway(f"the bell for job {job} was not heard: {type(error).__name__}") from error
+
+    def ring(self, job: uuid.UUID) -> None:
+        """Ring for a job; nobody is told when it is lost."""
+        try:
+            self.send(str(job))
+        except QueueAway as error:
+            log.warning("%s; the worker will find it in the ledger", error.detail)
 
     def close(self) -> None:
         self._celery.close()

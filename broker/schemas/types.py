@@ -60,6 +60,9 @@ def _check_scalar(value: str | bool | int | float | None) -> None:
 Line = Annotated[str, StringConstraints(min_length=1, max_length=512), AfterValidator(_plain)]
 """One line of text for people."""
 
+LogText = Annotated[str, StringConstraints(max_length=262_144), AfterValidator(_storable_text)]
+"""The end of a log."""
+
 AgentName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 PublicKeyText = Annotated[str, StringConstraints(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]
 PacketRef = Annotated[str, StringConstraints(pattern=f"^{DIGEST.pattern}$")]

@@ -3,7 +3,7 @@
 from sqlalchemy import extract, func, select, text
 from sqlalchemy.orm import Session
 
-from broker.models import Job, JobKind, JobState, Packet, PacketState
+from broker.models import LIVE, Job, JobKind, JobState, Packet, PacketState
 
 
 def check_database(session: Session) -> None:
@@ -18,10 +18,9 @@ def packets_by_state(session: Session) -> dict[str, int]:
 
 def unfinished_jobs(session: Session) -> dict[tuple[str, str], int]:
     """Queued and running jobs by kind and state. Finished ones only grow in number, and would be counted each time."""
-    live = (JobState.QUEUED, JobState.RUNNING)
-    wanted = select(Job.kind, Job.state, func.count()).where(Job.state.in_(live)).group_by(Job.kind, Job.state)
-    found = {(kind.value, state.value): 0 for kind in JobKind for state in live}
-    return found | {(kind.value, state.value): count for kind, state, count in session.execute(wanted)}
+    wanted = select(Job.kind, Job.state, func.count()).where(Job.state.in_(LIVE)).group_by(Job.kind, Job.state)
+    found = {(kind.value, state.value): 0 for kind in JobKind for state in LIVE}
+    return found | {(kind, state.value): count for kind, state, count in session.execute(wanted)}
 
 
 def oldest_due_seconds(session: Session) -> float:

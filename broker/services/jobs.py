@@ -2,6 +2,7 @@
 
 Each step is one statement that re-checks what it relies on: an owner whose lease ran out, or whose job was cancelled,
 finds no row and writes nothing. Leases run by the database's clock (`clock_timestamp` moves within a transaction).
+What follows from a step (its event, its effect, the jobs that wait for it, the bell) is in the same transaction.
 """
 
 import uuid
@@ -10,19 +11,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Update, case, func, select, update
+from sqlalchemy import ColumnElement, Update, case, exists, func, or_, select, true, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from broker.db import ring_after_commit
-from broker.errors import LeaseLost
-from broker.models import Job, JobKind, JobState
-from m2kt.errors import Conflict, Forbidden, NotFound
+from broker.models import LIVE, Job, JobKind, JobNeed, JobState
+from broker.services import needs, outbox, trail
+from m2kt.errors import Conflict, Forbidden, LeaseLost, NotFound
 
 MAX_ATTEMPTS = 3
 BACKOFF_SECONDS = 2.0
 
 NOW = func.clock_timestamp()
-_LIVE = (JobState.QUEUED, JobState.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,23 @@ class Claim:
     """The right to work on a job; worth as much as its fence."""
 
     id: uuid.UUID
-    kind: JobKind
+    kind: str
     spec: dict[str, Any]
     packet_id: str | None
     attempt: int
     fence: int
+    max_attempts: int = MAX_ATTEMPTS
+    limit_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a worker has, against what jobs need."""
+
+    gpu: bool = False
+    memory_mib: int = 0
+    models: frozenset[str] = frozenset()
+    site: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,20 +55,32 @@ class Buried:
     """A job that is dead now, and the packet that waits for it, if any."""
 
     id: uuid.UUID
-    kind: JobKind
+    kind: str
     packet_id: str | None
 
 
 def submit(
     session: Session, kind: JobKind, spec: dict[str, Any], *, submitter: str, packet_id: str | None = None
 ) -> Job:
-    """Write a job into the ledger; the bell rings after the commit."""
+    """Write a job into the ledger; the bell rings after the commit. Orders of agents: `broker.services.orders`."""
     job = Job(kind=kind, spec=spec, submitter=submitter, packet_id=packet_id)
     session.add(job)
     session.flush()
     session.refresh(job)
-    ring_after_commit(session, job.id)
+    announce(session, job)
     return job
+
+
+def announce(session: Session, job: Job) -> None:
+    """A job was queued: note it, and ring when its turn may be now."""
+    trail.note(session, job.id, "queued", job.attempt, job.fence, by=job.submitter)
+    if job.waits_for == 0:
+        _ring(session, job.id)
+
+
+def _ring(session: Session, job_id: uuid.UUID) -> None:
+    outbox.post(session, outbox.RING, job=str(job_id))
+    ring_after_commit(session, job_id)
 
 
 def get(session: Session, job_id: uuid.UUID) -> Job:
@@ -65,9 +90,7 @@ def get(session: Session, job_id: uuid.UUID) -> Job:
     return job
 
 
-def page(
-    session: Session, *, before: int | None, limit: int, state: JobState | None, kind: JobKind | None
-) -> list[Job]:
+def page(session: Session, *, before: int | None, limit: int, state: JobState | None, kind: str | None) -> list[Job]:
     """Jobs, newest first, from the one before sequence number ``before``."""
     wanted = select(Job).order_by(Job.seq.desc()).limit(limit)
     if before is not None:
@@ -78,12 +101,18 @@ def page(
     return list(session.scalars(wanted))
 
 
-def claim(session: Session, owner: str, lease_seconds: float, kinds: Collection[JobKind]) -> Claim | None:
-    """Take the oldest due job of these kinds. The attempt counts from here: so does one that kills its worker."""
+def claim(
+    session: Session, owner: str, lease_seconds: float, kinds: Collection[str], offer: Offer | None = None
+) -> Claim | None:
+    """Take the first due job of these kinds that the offer is enough for: by priority, then by age.
+
+    The attempt counts from here: so does one that kills its worker.
+    """
     due = (
         select(Job.id)
-        .where(Job.state == JobState.QUEUED, Job.kind.in_(kinds), Job.not_before <= NOW)
-        .order_by(Job.not_before, Job.seq)
+        .where(Job.state == JobState.QUEUED, Job.waits_for == 0, Job.kind.in_(kinds), Job.not_before <= NOW)
+        .where(*_suits(offer or Offer()))
+        .order_by(Job.priority.desc(), Job.not_before, Job.seq)
         .limit(1)
         .with_for_update(skip_locked=True)
         .scalar_subquery()
@@ -95,13 +124,29 @@ def claim(session: Session, owner: str, lease_seconds: float, kinds: Collection[
             state=JobState.RUNNING,
             fence=Job.fence + 1,
             attempt=Job.attempt + 1,
+            progress=None,
             lease_owner=owner,
             lease_until=NOW + timedelta(seconds=lease_seconds),
         )
-        .returning(Job.id, Job.kind, Job.spec, Job.packet_id, Job.attempt, Job.fence)
+        .returning(
+            Job.id, Job.kind, Job.spec, Job.packet_id, Job.attempt, Job.fence, Job.max_attempts, Job.limit_seconds
+        )
         .execution_options(synchronize_session=False)
     ).one_or_none()
-    return Claim(*taken) if taken else None
+    if taken is None:
+        return None
+    held = Claim(*taken)
+    trail.note(session, held.id, "running", held.attempt, held.fence, owner=owner)
+    return held
+
+
+def _suits(offer: Offer) -> tuple[ColumnElement[bool], ...]:
+    return (
+        true() if offer.gpu else Job.needs_gpu.is_(False),
+        Job.needs_memory_mib <= offer.memory_mib,
+        or_(Job.needs_model.is_(None), Job.needs_model.in_(offer.models)),
+        or_(Job.needs_site.is_(None), Job.needs_site == offer.site),
+    )
 
 
 def _owned(held: Claim) -> Update:
@@ -112,10 +157,13 @@ def _owned(held: Claim) -> Update:
     )
 
 
-def _write(session: Session, held: Claim, **values: Any) -> None:
-    written = session.execute(_owned(held).values(**values).returning(Job.id)).first()
+def _write(session: Session, held: Claim, **values: Any) -> bool:
+    """Whether other jobs need this one; `LeaseLost` when it is not ours to write."""
+    needed = exists().where(JobNeed.needs_id == held.id)
+    written = session.execute(_owned(held).values(**values).returning(needed)).first()
     if written is None:
         raise LeaseLost(f"job {held.id} is no longer held by attempt {held.attempt}")
+    return bool(written[0])
 
 
 def renew(session: Session, held: Claim, lease_seconds: float) -> None:
@@ -129,27 +177,46 @@ def report(session: Session, held: Claim, progress: dict[str, Any]) -> None:
 
 def succeed(session: Session, held: Claim, result: dict[str, Any]) -> None:
     """First statement of the transaction that writes the job's effect, so that a stale owner writes neither."""
-    _write(session, held, state=JobState.SUCCEEDED, result=result, error=None, finished=NOW, **_unleased())
+    _end(session, held, JobState.SUCCEEDED, result=result, error=None)
 
 
 def fail(session: Session, held: Claim, error: dict[str, Any]) -> None:
     """The job ran and said no; running it again would say the same."""
-    _write(session, held, state=JobState.FAILED, error=error, finished=NOW, **_unleased())
+    _end(session, held, JobState.FAILED, error=error)
+
+
+def _end(session: Session, held: Claim, state: JobState, **values: Any) -> None:
+    needed = _write(session, held, state=state, finished=NOW, **values, **_unleased())
+    trail.note(session, held.id, state, held.attempt, held.fence, **_why(values.get("error")))
+    if needed:
+        needs.settle(session, held.id, state)
+
+
+def _why(error: dict[str, Any] | None) -> dict[str, Any]:
+    return {"code": error.get("code"), "why": error.get("detail")} if error else {}
 
 
 def retry(session: Session, held: Claim, error: dict[str, Any]) -> bool:
     """The job broke: queue it again, later each time, or bury it after the last attempt. True when it is dead."""
-    if held.attempt >= MAX_ATTEMPTS:
-        _write(session, held, state=JobState.DEAD, error=error, finished=NOW, **_unleased())
+    if held.attempt >= held.max_attempts:
+        _end(session, held, JobState.DEAD, error=error)
         return True
-    later = NOW + timedelta(seconds=BACKOFF_SECONDS * 2 ** (held.attempt - 1))
-    _write(session, held, state=JobState.QUEUED, error=error, not_before=later, **_unleased())
+    _requeue(session, held, "broke", BACKOFF_SECONDS * 2 ** (held.attempt - 1), error=error)
     return False
 
 
-def release(session: Session, held: Claim) -> None:
-    """Give the job back unharmed (the worker is leaving): this attempt does not count."""
-    _write(session, held, state=JobState.QUEUED, attempt=held.attempt - 1, not_before=NOW, **_unleased())
+def release(session: Session, held: Claim, *, seconds: float = 0.0, why: str = "its worker leaves") -> None:
+    """Give the job back unharmed: this attempt does not count. ``seconds`` later it is due again."""
+    _requeue(session, held, "released", seconds, why=why, attempt=held.attempt - 1)
+
+
+def _requeue(session: Session, held: Claim, what: str, seconds: float, why: str = "", **values: Any) -> None:
+    later = NOW + timedelta(seconds=seconds)
+    _write(session, held, state=JobState.QUEUED, not_before=later, **values, **_unleased())
+    detail = _why(values.get("error")) or {"why": why}
+    trail.note(session, held.id, what, held.attempt, held.fence, **detail)
+    if not seconds:
+        _ring(session, held.id)
 
 
 def _unleased() -> dict[str, Any]:
@@ -158,12 +225,10 @@ def _unleased() -> dict[str, Any]:
 
 def cancel(session: Session, job_id: uuid.UUID, *, by: str, admin: bool) -> Job:
     """Cancel a queued or running job. Raising the fence is what stops its owner: the next renewal finds no row."""
-    job = session.get(Job, job_id, with_for_update=True) or get(session, job_id)
-    if not (admin or job.submitter == by):
-        raise Forbidden("only its submitter or an administrator may cancel a job")
+    job = _held_by_person(session, job_id, by, admin, "cancel")
     if job.kind == JobKind.SCAN:
         raise Conflict("a scan cannot be cancelled", hint="Revoke the packet instead.")
-    if job.state not in _LIVE:
+    if job.state not in LIVE:
         raise Conflict(f"job {job_id} is {job.state} already", hint="Nothing is left to cancel.")
     job.state, job.fence = JobState.CANCELLED, job.fence + 1
     job.error = {"code": "cancelled", "detail": f"cancelled by {by}"}
@@ -171,6 +236,41 @@ def cancel(session: Session, job_id: uuid.UUID, *, by: str, admin: bool) -> Job:
     job.finished = NOW
     session.flush()
     session.refresh(job)
+    trail.note(session, job.id, "cancelled", job.attempt, job.fence, why=f"cancelled by {by}")
+    needs.settle(session, job.id, JobState.CANCELLED)
+    return job
+
+
+def again(session: Session, job_id: uuid.UUID, *, by: str, admin: bool) -> Job:
+    """Queue a job that ended badly once more, with as many attempts as at first. Attempts count on: logs stay apart."""
+    job = _held_by_person(session, job_id, by, admin, "retry")
+    if job.kind == JobKind.SCAN:
+        raise Conflict("a scan cannot be retried", hint="Publish the packet again: that repeats an inconclusive scan.")
+    if job.state not in (JobState.FAILED, JobState.CANCELLED, JobState.DEAD):
+        raise Conflict(f"job {job_id} is {job.state}", hint="Only what failed, died or was cancelled can be retried.")
+    job.waits_for = needs.missing(session, _needed(session, job_id))
+    job.state, job.fence = JobState.QUEUED, job.fence + 1
+    job.max_attempts = job.attempt + MAX_ATTEMPTS
+    job.finished, job.error, job.progress, job.not_before = None, None, None, NOW
+    try:
+        with session.begin_nested():
+            session.flush()
+    except IntegrityError as error:
+        raise Conflict("another job with its de-duplication key is under way", hint="Follow that one.") from error
+    session.refresh(job)
+    announce(session, job)
+    return job
+
+
+def _needed(session: Session, job_id: uuid.UUID) -> list[uuid.UUID]:
+    return list(session.scalars(select(JobNeed.needs_id).where(JobNeed.job_id == job_id)))
+
+
+def _held_by_person(session: Session, job_id: uuid.UUID, by: str, admin: bool, verb: str) -> Job:
+    """The job, locked, for its submitter or an administrator."""
+    job = session.get(Job, job_id, with_for_update=True, populate_existing=True) or get(session, job_id)
+    if not (admin or job.submitter == by):
+        raise Forbidden(f"only its submitter or an administrator may {verb} a job")
     return job
 
 
@@ -183,7 +283,7 @@ def sweep(session: Session, limit: int = 100) -> Sequence[Buried]:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    spent = Job.attempt >= MAX_ATTEMPTS
+    spent = Job.attempt >= Job.max_attempts
     swept = session.execute(
         update(Job)
         .where(Job.id.in_(lost), Job.state == JobState.RUNNING, Job.lease_until < NOW)
@@ -194,10 +294,14 @@ def sweep(session: Session, limit: int = 100) -> Sequence[Buried]:
             not_before=NOW,
             **_unleased(),
         )
-        .returning(Job.id, Job.kind, Job.packet_id, Job.state)
+        .returning(Job.id, Job.kind, Job.packet_id, Job.state, Job.attempt, Job.fence)
         .execution_options(synchronize_session=False)
     ).all()
     for row in swept:
+        what = "lease-lost" if row.state == JobState.QUEUED else row.state
+        trail.note(session, row.id, what, row.attempt, row.fence, why="the worker stopped renewing its lease")
         if row.state == JobState.QUEUED:
-            ring_after_commit(session, row.id)
+            _ring(session, row.id)
+        else:
+            needs.settle(session, row.id, row.state)
     return [Buried(row.id, row.kind, row.packet_id) for row in swept if row.state == JobState.DEAD]

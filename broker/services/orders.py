@@ -4,16 +4,48 @@ A job runs on the worker's host with the worker's key, so its places and its key
 that names one is refused, not overridden.
 """
 
+import json
+import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from broker.models import Job, JobKind, Role
-from broker.services import jobs, packets
+from broker.models import LIVE, Job, JobKind, Role
+from broker.services import jobs, needs, packets
 from broker.services.agents import Principal
-from m2kt.errors import Forbidden, UsageError
+from m2kt.errors import Conflict, Forbidden, TooLarge, UsageError
+
+MAX_SPEC_BYTES = 128 * 1024
+TRIES = 3
+
+
+@dataclass(frozen=True)
+class Terms:
+    """When, where and how often a job is to run."""
+
+    priority: int = 0
+    needs_gpu: bool = False
+    needs_memory_mib: int = 0
+    needs_model: str | None = None
+    needs_site: str | None = None
+    dedup_key: str | None = None
+    not_before: datetime | None = None
+    needs: tuple[uuid.UUID, ...] = ()
+    limit_seconds: float | None = None
+    max_attempts: int = jobs.MAX_ATTEMPTS
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Placed:
+    job: Job
+    fresh: bool
 
 
 @dataclass(frozen=True)
@@ -25,23 +57,33 @@ class Order:
     filled_in: tuple[str, ...] = ()
 
 
+_TEACHING = frozenset({Role.TEACHER, Role.WORKER, Role.ADMIN})
+_LEARNING = frozenset({Role.STUDENT, Role.WORKER, Role.ADMIN})
+
 ORDERS: Mapping[JobKind, Order] = {
-    JobKind.EXTRACT: Order(
-        frozenset({Role.TEACHER, Role.WORKER, Role.ADMIN}),
-        needs=("model", "domain", "name", "version"),
-        filled_in=("key", "out", "broker"),
-    ),
-    JobKind.ALIGN: Order(
-        frozenset({Role.STUDENT, Role.WORKER, Role.ADMIN}),
-        needs=("packet_id", "model"),
-        filled_in=("packet", "trust", "out"),
-    ),
-    JobKind.NOOP: Order(frozenset({Role.TEACHER, Role.STUDENT, Role.WORKER, Role.ADMIN})),
+    JobKind.EXTRACT: Order(_TEACHING, needs=("model", "domain", "name", "version"), filled_in=("key", "out", "broker")),
+    JobKind.ALIGN: Order(_LEARNING, needs=("packet_id", "model"), filled_in=("packet", "trust", "out")),
+    JobKind.VERIFY: Order(_LEARNING, filled_in=("packet", "trust", "out")),
+    JobKind.AGGREGATE: Order(_TEACHING, filled_in=("key", "out", "broker")),
+    JobKind.EXCHANGE: Order(_TEACHING | _LEARNING, filled_in=("key", "out", "broker")),
+    JobKind.NOOP: Order(_TEACHING | _LEARNING),
 }
 
 
-def place(session: Session, kind: JobKind, spec: dict[str, Any], *, by: Principal) -> Job:
-    """Check an order and write it into the ledger."""
+def place(
+    session: Session, kind: JobKind, spec: dict[str, Any], *, by: Principal, terms: Terms | None = None
+) -> Placed:
+    """Check an order and write it into the ledger, once for each of its keys."""
+    _check(kind, spec, by)
+    terms = terms or Terms()
+    if terms.idempotency_key is not None and (known := _by_idempotency(session, by.name, terms.idempotency_key)):
+        return Placed(_same(known, _digest(kind, spec, terms), "idempotency"), fresh=False)
+    if kind == JobKind.ALIGN:
+        packets.pullable(session, str(spec["packet_id"]))
+    return _write(session, kind, spec, by.name, terms)
+
+
+def _check(kind: JobKind, spec: dict[str, Any], by: Principal) -> None:
     order = ORDERS[kind]
     if by.role not in order.roles:
         raise Forbidden(f"{by.name} has the role {by.role}; a job of kind {kind} is ordered by {_listed(order.roles)}")
@@ -49,9 +91,54 @@ def place(session: Session, kind: JobKind, spec: dict[str, Any], *, by: Principa
         raise UsageError(f"a job of kind {kind} needs {', '.join(missing)}")
     if chosen := [name for name in order.filled_in if name in spec]:
         raise UsageError(f"the worker chooses {', '.join(chosen)} itself", hint="Leave them out of the specification.")
-    if kind == JobKind.ALIGN:
-        packets.pullable(session, str(spec["packet_id"]))
-    return jobs.submit(session, kind, spec, submitter=by.name)
+    if (size := len(json.dumps(spec).encode())) > MAX_SPEC_BYTES:
+        hint = "Put what is large into a packet or a file on the worker, and name it."
+        raise TooLarge(f"the specification has {size} bytes; {MAX_SPEC_BYTES} are allowed", hint=hint)
+
+
+def _write(session: Session, kind: JobKind, spec: dict[str, Any], submitter: str, terms: Terms) -> Placed:
+    """Insert, or find what holds one of the keys: a twin may end between the two, so try again."""
+    digest = _digest(kind, spec, terms)
+    columns = {name: each for name, each in asdict(terms).items() if name != "needs" and each is not None}
+    row = {"kind": kind, "spec": spec, "submitter": submitter, "order_sha256": digest, **columns}
+    for _ in range(TRIES):
+        row["waits_for"] = needs.missing(session, terms.needs) if terms.needs else 0
+        job = session.scalars(insert(Job).values(row).on_conflict_do_nothing().returning(Job)).first()
+        if job is not None:
+            if terms.needs:
+                needs.link(session, job.id, terms.needs)
+            jobs.announce(session, job)
+            return Placed(job, fresh=True)
+        found = _holder(session, kind, submitter, terms)
+        if found is not None:
+            job, key = found
+            return Placed(_same(job, digest, key), fresh=False)
+    raise Conflict("another job with its key came and went meanwhile", hint="Send the order again.")
+
+
+def _holder(session: Session, kind: JobKind, submitter: str, terms: Terms) -> tuple[Job, str] | None:
+    """The job that holds one of the order's keys, and which."""
+    if terms.idempotency_key is not None and (job := _by_idempotency(session, submitter, terms.idempotency_key)):
+        return job, "idempotency"
+    twin = select(Job).where(Job.submitter == submitter, Job.kind == kind, Job.dedup_key == terms.dedup_key)
+    found = session.scalar(twin.where(Job.state.in_(LIVE)))
+    return (found, "de-duplication") if found is not None else None
+
+
+def _by_idempotency(session: Session, submitter: str, key: str) -> Job | None:
+    return session.scalar(select(Job).where(Job.submitter == submitter, Job.idempotency_key == key))
+
+
+def _same(job: Job, digest: str, key: str) -> Job:
+    if job.order_sha256 != digest:
+        raise Conflict(f"its {key} key was used for another order: job {job.id}", hint="Choose a new key.")
+    return job
+
+
+def _digest(kind: JobKind, spec: dict[str, Any], terms: Terms) -> str:
+    """What was asked for, whatever key it came with."""
+    asked = {**asdict(terms), "idempotency_key": None, "kind": kind, "spec": spec}
+    return sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _listed(roles: frozenset[Role]) -> str:

@@ -15,6 +15,7 @@ from broker.services import agents
 from broker.services.agents import Principal
 from broker.services.publishing import Desk
 from broker.settings import Settings
+from broker.web.closing import Closing
 from m2kt.errors import Forbidden, RequestUnsigned
 from m2kt.signing.http import SignedRequest, Target, parse_and_verify
 from m2kt.signing.keys import KeyId, PublicKey
@@ -28,6 +29,7 @@ class Context:
     sessions: Sessions
     ring: Ring
     desk: Desk
+    closing: Closing
 
 
 def get_context(request: Request) -> Context:

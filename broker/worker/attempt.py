@@ -2,58 +2,104 @@
 
 import logging
 import threading
+import time
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from broker.db import transaction
-from broker.errors import LeaseLost
 from broker.models import JobKind
-from broker.services import jobs, scans
+from broker.services import jobs
 from broker.services.jobs import Buried, Claim
 from broker.worker.bench import Bench
-from broker.worker.kinds import HANDLERS, Done
+from broker.worker.kinds import HANDLERS, Done, files
 from broker.worker.lease import End, Lease
-from m2kt.errors import ChildFailed, M2KTError, Unavailable
+from broker.worker.tidy import remove
+from broker.worker.upkeep import bury
+from m2kt.errors import ChildFailed, DiskFull, LeaseLost, M2KTError, TimeLimit, Unavailable
+
+UNKNOWN_SECONDS = 5.0
+DISK_SECONDS = 30.0
+"""Until a job that found this worker's disk full is due again; another worker may take it then."""
+
+AGAIN_SECONDS = 0.2
+"""Between two tries to write how a job ended, while the database is away and the lease still ours."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an attempt ended: one of the three says so."""
+
+    end: End | None
+    done: Done | None
+    error: Exception | None
 
 
 def attempt(bench: Bench, held: Claim, leaving: threading.Event) -> None:
     """Never raises for what the job does; `Unavailable` when the database cannot be told (the sweep will see to it)."""
     log.info("job %s (%s) attempt %d begins", held.id, held.kind, held.attempt)
+    handler = HANDLERS.get(held.kind)
+    if handler is None:
+        return _give_back(bench, held)
     with Lease(bench, held, leaving) as lease:
         try:
-            done, error = HANDLERS[held.kind](bench, held, lease), None
+            done, error = handler(bench, held, lease), None
         except Exception as raised:  # the edge of a job: whatever it dies of is written into its row
             done, error = None, raised
-        end = lease.end
-    try:
-        with transaction(bench.sessions, bench.ring) as session:
-            _conclude(session, bench, held, end, done, error)
-    except LeaseLost as lost:
-        log.info("%s; nothing was written", lost.detail)
+        ended = Ended(lease.end, done, error)
+    _write(bench, held, lease, ended)
+    if done is None or ended.end is not None:
+        for each in files(bench, held):
+            remove(each)
 
 
-def _conclude(
-    session: Session, bench: Bench, held: Claim, end: End | None, done: Done | None, error: Exception | None
-) -> None:
-    if end is End.LOST:
-        log.info("job %s was cancelled or taken over; nothing is written", held.id)
-    elif end is End.LEAVING:
+def _give_back(bench: Bench, held: Claim) -> None:
+    """A kind that only another version knows is that version's to do."""
+    with transaction(bench.sessions, bench.ring) as session:
+        jobs.release(session, held, seconds=UNKNOWN_SECONDS, why=f"this worker knows no jobs of kind {held.kind}")
+
+
+def _write(bench: Bench, held: Claim, lease: Lease, ended: Ended) -> None:
+    """Write the end, and try again as long as the lease is ours: a database that restarts costs no finished job."""
+    while True:
+        try:
+            with transaction(bench.sessions, bench.ring) as session:
+                _conclude(session, bench, held, ended)
+                lease.leave_trail(session)
+            return
+        except LeaseLost as lost:
+            return log.info("%s; nothing was written", lost.detail)
+        except Unavailable:
+            if time.monotonic() > lease.expires:
+                raise
+            time.sleep(AGAIN_SECONDS)
+
+
+def _conclude(session: Session, bench: Bench, held: Claim, ended: Ended) -> None:
+    if ended.end is End.LOST:
+        raise LeaseLost(f"job {held.id} was cancelled or taken over")
+    if ended.end is End.LEAVING:
         jobs.release(session, held)
-    elif done is not None:
-        jobs.succeed(session, held, _storable(done.result))
-        done.effect(session)
-    elif isinstance(error, M2KTError) and not _broke(held, error):
-        jobs.fail(session, held, _described(error))
+    elif ended.done is not None:
+        jobs.succeed(session, held, _storable(ended.done.result))
+        ended.done.effect(session)
+    elif isinstance(ended.error, DiskFull):
+        log.error("job %s waits: %s", held.id, ended.error.detail)
+        jobs.release(session, held, seconds=DISK_SECONDS, why=_storable(ended.error.detail))
+    elif isinstance(ended.error, M2KTError) and not _broke(held, ended.error):
+        jobs.fail(session, held, _described(ended.error))
     else:
-        _retry(session, bench, held, error or AssertionError("a handler returned nothing"))
+        _retry(session, bench, held, ended.error or AssertionError("a handler returned nothing"))
 
 
 def _broke(held: Claim, error: M2KTError) -> bool:
     """Whether it might go better next time. A scan that says no has a verdict; one that raises has only broken."""
-    return held.kind == JobKind.SCAN or isinstance(error, ChildFailed | Unavailable)
+    if held.kind == JobKind.SCAN:
+        return True
+    return isinstance(error, ChildFailed | Unavailable) and not isinstance(error, TimeLimit)
 
 
 def _retry(session: Session, bench: Bench, held: Claim, error: Exception) -> None:
@@ -61,24 +107,12 @@ def _retry(session: Session, bench: Bench, held: Claim, error: Exception) -> Non
         log.error("job %s attempt %d met a defect", held.id, held.attempt, exc_info=error)
         error = M2KTError(f"{type(error).__name__}: {error}")
     if jobs.retry(session, held, _described(error)):
-        bury(session, bench, Buried(held.id, held.kind, held.packet_id), error.detail)
-
-
-def bury(session: Session, bench: Bench, dead: Buried, why: str) -> None:
-    """A packet whose scan is dead says so, and stays where it is."""
-    log.warning("job %s (%s) is dead: %s", dead.id, dead.kind, why)
-    if dead.kind == JobKind.SCAN and dead.packet_id:
-        scans.inconclusive(session, bench.key, dead.packet_id, _line(why))
+        bury(session, bench.key, Buried(held.id, held.kind, held.packet_id), error.detail)
 
 
 def _described(error: M2KTError) -> dict[str, Any]:
     found: dict[str, Any] = _storable({"code": error.code, "detail": error.detail, "hint": error.hint})
     return found
-
-
-def _line(text: str) -> str:
-    """One line that a signed statement can hold: its canonical JSON refuses control characters such as NUL."""
-    return " ".join(text.replace("\x00", "").split())[:400]
 
 
 def _storable(value: Any) -> Any:

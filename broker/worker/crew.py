@@ -1,31 +1,52 @@
-"""The threads of a worker. One lane for each sort of work, so that a scan never waits behind an extraction."""
+"""The lanes of a worker: one thread each, and one sort of work, so that a scan never waits behind an extraction."""
 
 import logging
+import random
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from broker.db import transaction
 from broker.models import JobKind
-from broker.services import agents, jobs
-from broker.worker.attempt import attempt, bury
+from broker.services import jobs
+from broker.worker.attempt import attempt
 from broker.worker.bench import Bench
-from m2kt.errors import Unavailable
-from m2kt.signing.http import WINDOW_SECONDS
+from broker.worker.kinds import HANDLERS
+from broker.worker.options import Options
+from broker.worker.tidy import tidy
+from broker.worker.upkeep import outlive
 
 POLL_SECONDS = 1.0
 """How long a job waits at most when its bell was lost."""
 
-SWEEP_SECONDS = 5.0
-NONCE_SECONDS = 10 * WINDOW_SECONDS
-"""Far longer than any host's clock may be off: a pruned nonce could be used again."""
+LOOK_SECONDS = 0.03
+"""Between two looks that found nothing: a bell wakes every lane, and most of them in vain."""
 
-LANES = {
-    "scans": (JobKind.SCAN,),
-    "models": (JobKind.EXTRACT, JobKind.ALIGN),
-    "noops": (JobKind.NOOP,),
-}
+TIDY_SECONDS = 3600.0
+NOOP_LANES = 3
+MODELS = frozenset(HANDLERS) - {JobKind.SCAN, JobKind.NOOP}
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Lane:
+    name: str
+    kinds: frozenset[str]
+    device: str | None = None
+
+
+def lanes(options: Options) -> Iterator[Lane]:
+    """A lane for scans, some for no-ops, one for each slot; without those that have nothing to do here."""
+    wanted = [
+        Lane("scans", frozenset({JobKind.SCAN})),
+        *(Lane(f"noops-{n}", frozenset({JobKind.NOOP})) for n in range(NOOP_LANES)),
+        *(Lane(f"models-{n}", MODELS, options.device(n)) for n in range(options.slots)),
+    ]
+    for each in wanted:
+        if each.kinds & options.kinds:
+            yield replace(each, kinds=each.kinds & options.kinds)
 
 
 class Crew:
@@ -34,11 +55,12 @@ class Crew:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._leaving = threading.Event()
-        self._bells = {name: threading.Event() for name in LANES}
-        self._threads = [
-            *(threading.Thread(target=self._lane, args=(name,), name=f"lane-{name}") for name in LANES),
-            threading.Thread(target=self._sweeper, name="sweeper"),
-        ]
+        self._bells: list[threading.Event] = []
+        self._threads = [threading.Thread(target=self._tidier, name="tidier")]
+        for lane in lanes(bench.options):
+            bell = threading.Event()
+            self._bells.append(bell)
+            self._threads.append(threading.Thread(target=self._lane, args=(lane, bell), name=f"lane-{lane.name}"))
 
     def start(self) -> None:
         for each in self._threads:
@@ -46,7 +68,7 @@ class Crew:
 
     def wake(self) -> None:
         """Something is due: look at once."""
-        for each in self._bells.values():
+        for each in self._bells:
             each.set()
 
     def leave(self) -> None:
@@ -56,39 +78,23 @@ class Crew:
         for each in self._threads:
             each.join()
 
-    def _lane(self, name: str) -> None:
+    def _lane(self, lane: Lane, bell: threading.Event) -> None:
+        bench = replace(self._bench, device=lane.device)
         while not self._leaving.is_set():
-            worked = self._survive(lambda: self._work(LANES[name]))
-            if not worked:
-                self._bells[name].wait(POLL_SECONDS)
-                self._bells[name].clear()
+            if not outlive(lambda: self._work(bench, lane)):
+                looked = time.monotonic()
+                bell.wait(POLL_SECONDS * random.uniform(0.8, 1.0))
+                time.sleep(max(0.0, looked + LOOK_SECONDS - time.monotonic()))
+                bell.clear()
 
-    def _work(self, kinds: tuple[JobKind, ...]) -> bool:
+    def _work(self, bench: Bench, lane: Lane) -> bool:
         """Whether there was something to do."""
-        bench = self._bench
         with transaction(bench.sessions) as session:
-            held = jobs.claim(session, bench.owner, bench.settings.lease_seconds, kinds)
+            held = jobs.claim(session, bench.owner, bench.settings.lease_seconds, lane.kinds, bench.options.offer)
         if held is not None:
             attempt(bench, held, self._leaving)
         return held is not None
 
-    def _sweeper(self) -> None:
-        while not self._leaving.wait(SWEEP_SECONDS):
-            self._survive(self._sweep)
-
-    def _sweep(self) -> bool:
-        with transaction(self._bench.sessions, self._bench.ring) as session:
-            for dead in jobs.sweep(session):
-                bury(session, self._bench, dead, f"it lost its worker {jobs.MAX_ATTEMPTS} times")
-            agents.prune_nonces(session, NONCE_SECONDS)
-        return True
-
-    def _survive(self, step: Callable[[], bool]) -> bool:
-        """A thread of the crew outlives whatever happens to it: a worker with a dead lane looks alive and is not."""
-        try:
-            return step()
-        except Unavailable as error:
-            log.warning("waiting: %s", error.detail)
-        except Exception:  # the edge of a thread
-            log.exception("a step of the worker failed")
-        return False
+    def _tidier(self) -> None:
+        while not self._leaving.wait(TIDY_SECONDS):
+            outlive(lambda: tidy(self._bench))

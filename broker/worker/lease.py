@@ -7,17 +7,27 @@ import threading
 import time
 from contextlib import suppress
 from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
 
 from broker.db import transaction
-from broker.errors import LeaseLost
-from broker.services import jobs
+from broker.services import jobs, trail
 from broker.services.jobs import Claim
 from broker.worker.bench import Bench
-from m2kt.agent.child import GRACE_SECONDS, Progress
-from m2kt.errors import Unavailable
+from m2kt.agent.child import Progress
+from m2kt.errors import LeaseLost, Unavailable
+from m2kt.lifeline import Lifeline
 
 BEAT_SECONDS = 1.0
 """How soon a cancel is noticed."""
+
+GRACE_SECONDS = 3.0
+"""Between TERM and KILL: with the beat, a cancelled job's GPU is free within five seconds."""
+
+LOG_SECONDS = 5.0
+"""Between two looks at a growing log."""
 
 DRAIN_SECONDS = 3.0
 """What a running job gets to finish in when the worker leaves."""
@@ -42,6 +52,12 @@ class Lease:
         self._thread = threading.Thread(target=self._keep, name=f"lease-{held.id}", daemon=True)
         self._group: int | None = None
         self._reported = 0.0
+        self._log: Path | None = None
+        self._log_size, self._log_read = 0, 0.0
+        self._remarks: list[tuple[str, dict[str, Any]]] = []
+        self.expires = time.monotonic() + bench.settings.lease_seconds
+        """By our own clock, a little later than the database has it: only it decides, this is when to stop asking."""
+        self.lifeline = Lifeline(bench.settings.lease_seconds + BEAT_SECONDS)
         self.end: End | None = None
 
     def __enter__(self) -> "Lease":
@@ -52,10 +68,10 @@ class Lease:
         self._done.set()
         self._thread.join()
 
-    def guard(self, group: int) -> None:
-        """End this process group if the job must stop."""
+    def guard(self, group: int, log: Path | None = None) -> None:
+        """End this process group if the job must stop; keep the end of its log in the ledger."""
         with self._lock:
-            self._group = group
+            self._group, self._log = group, log
             if self.end is not None:
                 _signal(group, signal.SIGTERM)
 
@@ -82,9 +98,28 @@ class Lease:
         except (LeaseLost, Unavailable) as error:
             log.info("progress of job %s was not written: %s", self._held.id, error.detail)
 
+    def remark(self, what: str, **detail: Any) -> None:
+        """Something to note when the attempt has ended."""
+        self._remarks.append((what, detail))
+
+    def leave_trail(self, session: Session) -> None:
+        """Write log and remarks, in the transaction that has just written how the attempt ended."""
+        held = self._held
+        for what, detail in self._remarks:
+            trail.note(session, held.id, what, held.attempt, held.fence, **detail)
+        if self._log is not None and (content := _end_of(self._log)):
+            trail.keep_log(session, held.id, held.attempt, content)
+
+    def _keep_growing_log(self, session: Session) -> None:
+        if self._log is None or time.monotonic() - self._log_read < LOG_SECONDS or not self._log.exists():
+            return
+        self._log_read, size = time.monotonic(), self._log.stat().st_size
+        if size > self._log_size:
+            self._log_size = size
+            trail.keep_log(session, self._held.id, self._held.attempt, _end_of(self._log))
+
     def _keep(self) -> None:
         seconds = self._bench.settings.lease_seconds
-        expires = time.monotonic() + seconds
         left = None
         while not self._done.wait(min(BEAT_SECONDS, seconds / 3)):
             if self._leaving.is_set():
@@ -93,14 +128,16 @@ class Lease:
                     return self._stop(End.LEAVING)
             begun = time.monotonic()
             if self._renewed():
-                expires = begun + seconds
-            elif self.end is not None or time.monotonic() > expires:
+                self.expires = begun + seconds
+                self.lifeline.beat()
+            elif self.end is not None or time.monotonic() > self.expires:
                 return self._stop(End.LOST)
 
     def _renewed(self) -> bool:
         try:
             with transaction(self._bench.sessions) as session:
                 jobs.renew(session, self._held, self._bench.settings.lease_seconds)
+                self._keep_growing_log(session)
             return True
         except LeaseLost:
             self.end = End.LOST
@@ -117,6 +154,16 @@ class Lease:
                     _signal(self._group, how)
             if self._done.wait(GRACE_SECONDS):
                 return
+
+
+def _end_of(log: Path) -> bytes:
+    """The last part of a log; nothing when it is gone."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - trail.MAX_LOG_BYTES))
+            return file.read(trail.MAX_LOG_BYTES)
+    except OSError:
+        return b""
 
 
 def _signal(group: int, how: signal.Signals) -> None:

@@ -15,32 +15,41 @@ from broker.settings import Settings
 from broker.storage.postgres import PostgresBlobs
 from broker.worker.bench import Bench
 from broker.worker.crew import Crew
+from broker.worker.options import Options
+from broker.worker.upkeep import Upkeep
 from m2kt.signing.keys import load_private
 
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings) -> int:
-    """Work until told to stop (TERM or INT); returns the exit status."""
+def run(settings: Settings, options: Options | None = None, visible: str | None = None) -> int:
+    """Work until told to stop (TERM or INT); returns the exit status. ``visible``: our own CUDA_VISIBLE_DEVICES."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     engine, bell = make_engine(settings.database_url), Bell(settings.redis_url)
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    sessions, key = make_sessions(engine), load_private(settings.broker_key)
+    upkeep = Upkeep(sessions, bell, key, settings.keep_days)
+    standing = read_standing(settings.admin_keys, settings.worker_key)
     bench = Bench(
         settings,
-        make_sessions(engine),
-        bell.ring,
-        load_private(settings.broker_key),
+        sessions,
+        upkeep.nudge,
+        key,
         PostgresBlobs(),
-        read_standing(settings.admin_keys, settings.worker_key),
+        standing,
         owner,
+        options or Options(),
+        visible=visible,
     )
     crew = Crew(bench)
+    upkeep.start()
     crew.start()
     try:
         return _listen(make_celery(settings.redis_url), crew, owner)
     finally:
         log.info("leaving: finishing or handing back what runs")
         crew.leave()
+        upkeep.stop()
         bell.close()
         engine.dispose()
 

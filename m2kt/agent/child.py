@@ -4,8 +4,8 @@ The parent never imports torch; the child may die (out of memory, killed, cancel
 Lines on stdout: ``{"event": "progress", "step": str, "done": int, "total": int}``, then exactly one of
 ``{"event": "result", ...}`` or ``{"event": "error", "code": str, "detail": str, "hint": str}``. Logs go to stderr.
 
-The child's stdin stays open as a lifeline: when its parent is gone, however that came about, the child reads the end of
-the file and leaves too, so no orphan keeps a GPU.
+The child's stdin stays open as a lifeline (`m2kt.lifeline`): when its parent is gone or frozen, however that came
+about, the child leaves too, so no orphan keeps a GPU.
 """
 
 import json
@@ -20,11 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from m2kt.errors import ChildFailed, M2KTError, UsageError, by_code
+from m2kt.agent.memory import oom_kills
+from m2kt.errors import ChildFailed, M2KTError, OutOfMemory, TimeLimit, UsageError, by_code
 from m2kt.files import disk_errors
-
-LIFELINE = "M2KT_LIFELINE"
-"""Set for children of `run_child`: their stdin stays open as long as their parent lives."""
+from m2kt.lifeline import LIFELINE, Lifeline, watch
 
 GRACE_SECONDS = 5.0
 """Between TERM and KILL when a child is stopped."""
@@ -60,25 +59,31 @@ def run_child(
     env: Mapping[str, str] | None = None,
     timeout: float | None = None,
     on_start: Callable[[int], None] = lambda _: None,
+    lifeline: Lifeline | None = None,
 ) -> dict[str, Any]:
     """Run ``python -m module job`` on ``spec`` and return its result.
 
     ``timeout`` is in seconds. ``on_start`` gets the child's process id, which leads its own process group.
-    Raises the error that the child named, or `ChildFailed` when it died without naming one or was late.
+    ``lifeline`` is for callers that beat it; without one the child lives as long as we do.
+    Raises the error that the child named; `OutOfMemory`, `TimeLimit`, or `ChildFailed` when it died otherwise.
     """
-    child = _start(module, job, log, env)
+    lifeline = lifeline or Lifeline()
+    killed_before = oom_kills()
+    child = _start(module, job, log, {**(env or {}), LIFELINE: f"{lifeline.patience:g}"})
     name = f"{module} {job}"
     try:
         on_start(child.pid)
         with _deadline(child, timeout, name):
-            return _converse(child, spec, on_progress, name, log)
+            last = _converse(child, spec, on_progress, lifeline)
+            return _finish(last, child.wait(), name, log, starved=oom_kills() > killed_before)
     finally:
+        lifeline.let_go()
         stop(child)
 
 
 @contextmanager
 def _deadline(child: subprocess.Popen[bytes], seconds: float | None, name: str) -> Iterator[None]:
-    """End the child after ``seconds``; whatever it said, it is then `ChildFailed` for being late."""
+    """End the child after ``seconds``; whatever it said, it is then `TimeLimit`."""
     late = threading.Event()
 
     def end() -> None:
@@ -92,13 +97,13 @@ def _deadline(child: subprocess.Popen[bytes], seconds: float | None, name: str) 
         yield
     except M2KTError as error:
         if late.is_set():
-            raise ChildFailed(f"{name} did not finish within {seconds:g} s and was ended") from error
+            raise TimeLimit(f"{name} did not finish within {seconds:g} s and was ended") from error
         raise
     finally:
         timer.cancel()
 
 
-def _start(module: str, job: str, log: Path | None, env: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
+def _start(module: str, job: str, log: Path | None, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     target = log or Path(os.devnull)
     with disk_errors(target):
         stderr = target.open("ab")
@@ -108,19 +113,21 @@ def _start(module: str, job: str, log: Path | None, env: Mapping[str, str] | Non
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            env={**os.environ, **(env or {}), LIFELINE: "1"},
+            env={**os.environ, **env},
             start_new_session=True,
         )
 
 
 def _converse(
-    child: subprocess.Popen[bytes], spec: Mapping[str, Any], on_progress: OnProgress, name: str, log: Path | None
+    child: subprocess.Popen[bytes], spec: Mapping[str, Any], on_progress: OnProgress, lifeline: Lifeline
 ) -> dict[str, Any]:
+    """Tell the child its spec, hear it out, and return its last words."""
     assert child.stdin
     assert child.stdout
     with suppress(BrokenPipeError):  # It died before reading; the lines below or its exit status say why.
         child.stdin.write(json.dumps(spec).encode() + b"\n")
         child.stdin.flush()
+        lifeline.hold(child.stdin)
     last: dict[str, Any] = {}
     for line in child.stdout:
         message = _parse(line)
@@ -128,7 +135,7 @@ def _converse(
             on_progress(Progress(message["step"], message["done"], message["total"]))
         elif message:
             last = message
-    return _finish(last, child.wait(), name, log)
+    return last
 
 
 def _parse(line: bytes) -> dict[str, Any]:
@@ -141,14 +148,16 @@ def _parse(line: bytes) -> dict[str, Any]:
     return message if all(isinstance(message.get(name), kind) for name, kind in fields.items()) else {}
 
 
-def _finish(last: dict[str, Any], status: int, name: str, log: Path | None) -> dict[str, Any]:
+def _finish(last: dict[str, Any], status: int, name: str, log: Path | None, *, starved: bool) -> dict[str, Any]:
+    """``starved``: the kernel killed somebody of our control group for memory meanwhile."""
     if last.get("event") == "result" and status == 0:
         return {key: value for key, value in last.items() if key != "event"}
     if last.get("event") == "error":
         raise by_code(last["code"])(last["detail"], hint=last["hint"])
     where = f"; its log is {log}" if log else ""
     cause = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-    raise ChildFailed(f"{name} ended with {cause}{where}\n{_tail(log)}".rstrip())
+    kind = OutOfMemory if starved and status == -signal.SIGKILL else ChildFailed
+    raise kind(f"{name} ended with {cause}{where}\n{_tail(log)}".rstrip())
 
 
 def _tail(log: Path | None, lines: int = 5) -> str:
@@ -193,15 +202,8 @@ def read_spec() -> dict[str, Any]:
     if not isinstance(spec, dict):
         raise UsageError("the job's specification must be a JSON object")
     if held:
-        threading.Thread(target=_leave_with_parent, daemon=True).start()
+        watch(held)
     return spec
-
-
-def _leave_with_parent() -> None:
-    """End this process when stdin ends; blocks in a thread of its own, so a busy main thread does not matter."""
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    os._exit(128 + signal.SIGTERM)
 
 
 def emit(event: str, **fields: Any) -> None:
@@ -220,6 +222,19 @@ def run_job(job: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
     try:
         emit("result", **job(read_spec()))
     except M2KTError as error:
-        emit("error", code=error.code, detail=error.detail, hint=error.hint)
-        return error.exit_code
+        return _say(error)
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        return _say(OutOfMemory(f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"))
     return 0
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """``torch.OutOfMemoryError`` is known by its name: this module never imports torch."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
+def _say(error: M2KTError) -> int:
+    emit("error", code=error.code, detail=error.detail, hint=error.hint)
+    return error.exit_code

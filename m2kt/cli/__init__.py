@@ -26,6 +26,7 @@ NOUNS: Mapping[str, Noun] = {
     "key": Noun("m2kt.cli.key", "Make and show signing keys."),
     "agent": Noun("m2kt.cli.agent", "Register and list agents."),
     "job": Noun("m2kt.cli.job", "Start jobs and follow them."),
+    "worker": Noun("m2kt.cli.worker", "Work on a broker's jobs."),
     "dev": Noun("m2kt.cli.dev", "Run everything on this machine."),
 }
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import typer
 
+from m2kt.cli.edge import printable
 from m2kt.cli.remote import BrokerOption, KeyOption, Output, OutputOption, connect, show_facts, show_rows
 from m2kt.errors import UsageError, by_code
 
@@ -22,10 +23,13 @@ JobId = Annotated[UUID, typer.Argument(help="The job's id, as `m2kt job list` sh
 
 
 class Kind(StrEnum):
-    """Jobs that may be ordered; docs/broker.md has the fields of each one's specification."""
+    """Jobs that may be ordered; docs/jobs.md has the fields of each one's specification."""
 
     EXTRACT = "extract"
     ALIGN = "align"
+    VERIFY = "verify"
+    AGGREGATE = "aggregate"
+    EXCHANGE = "exchange"
     NOOP = "noop"
 
 
@@ -35,13 +39,24 @@ def submit(
     broker: BrokerOption,
     key: KeyOption,
     spec: Annotated[str, typer.Option(help="JSON file with the job's specification; - reads stdin.")] = "",
+    once: Annotated[str, typer.Option(help="A key of yours: the same order is taken once, however often sent.")] = "",
+    priority: Annotated[int, typer.Option(min=-100, max=100, help="Higher goes first.")] = 0,
+    label: Annotated[list[str] | None, typer.Option(help="gpu, memory_mib=N, model=NAME or site=NAME.")] = None,
+    needs: Annotated[list[UUID] | None, typer.Option(help="A job that must succeed first.")] = None,
+    limit_seconds: Annotated[float, typer.Option(min=0, help="Longest time for an attempt.")] = 0,
     wait: Annotated[float, typer.Option(min=0, help="Wait this many seconds for its end.")] = 0,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Order a job. With --wait, exit as the job did."""
     order = _read_spec(spec) if spec else {}
+    terms = {
+        "priority": priority,
+        "labels": _labels(label or []),
+        "needs": [str(each) for each in needs or []],
+        "limit_seconds": limit_seconds or None,
+    }
     with closing(connect(broker, key)) as client:
-        found = client.submit_job(kind.value, order)
+        found = client.submit_job(kind.value, order, idempotency_key=once or None, **terms)
         if wait:
             found = client.wait_for_job(found["id"], wait)
     show_facts(found, output)
@@ -76,6 +91,67 @@ def cancel(job_id: JobId, broker: BrokerOption, key: KeyOption) -> None:
     with closing(connect(broker, key)) as client:
         found = client.cancel_job(job_id)
     typer.echo(f"{found['kind']} {found['id']} is {found['state']}")
+
+
+@app.command()
+def retry(job_id: JobId, broker: BrokerOption, key: KeyOption) -> None:
+    """Queue a job that failed, died or was cancelled once more."""
+    with closing(connect(broker, key)) as client:
+        found = client.retry_job(job_id)
+    typer.echo(f"{found['kind']} {found['id']} is {found['state']}")
+
+
+@app.command()
+def logs(
+    job_id: JobId,
+    broker: BrokerOption,
+    key: KeyOption,
+    attempt: Annotated[int | None, typer.Option(min=1, help="Which attempt; the last if left out.")] = None,
+    tail: Annotated[int | None, typer.Option(min=1, max=262144, help="Only so many bytes of its end.")] = None,
+) -> None:
+    """Print the end of an attempt's log (256 KiB; the whole lies on its worker)."""
+    with closing(connect(broker, key)) as client:
+        typer.echo(printable(client.job_log(job_id, attempt=attempt, tail=tail)), nl=False)
+
+
+@app.command()
+def follow(job_id: JobId, broker: BrokerOption, output: OutputOption = Output.TABLE) -> None:
+    """Print a job's events as they come, until it has ended; exit as the job did."""
+    job: dict[str, Any] = {}
+    with closing(connect(broker)) as client:
+        for event in client.follow_job(job_id):
+            job = event
+            if output is not Output.TABLE:
+                typer.echo(json.dumps(event))
+            elif event["event"] != "end":
+                typer.echo(printable(_told(event)))
+    _raise_failure(job)
+
+
+def _told(event: dict[str, Any]) -> str:
+    """One event on one line."""
+    name, attempt = event["event"], event["attempt"]
+    if name == "progress":
+        said = event["progress"]
+        return f"attempt {attempt}: {said.get('step')} {said.get('done')}/{said.get('total')}"
+    why = " ".join(f"{key}={value}" for key, value in event["detail"].items() if value not in (None, ""))
+    return f"{event['at']} attempt {attempt}: {name} {why}".rstrip()
+
+
+def _labels(words: list[str]) -> dict[str, Any]:
+    """Labels as the API has them."""
+    found: dict[str, Any] = {}
+    for word in words:
+        name, given, value = word.partition("=")
+        if name == "gpu" and not given:
+            found[name] = True
+        elif name == "memory_mib" and value.isdecimal():
+            found[name] = int(value)
+        elif name in ("model", "site") and value:
+            found[name] = value
+        else:
+            raise UsageError(f"{word!r} is no label", hint="Labels are gpu, memory_mib=N, model=NAME and site=NAME.")
+    return found
 
 
 def _read_spec(name: str) -> dict[str, Any]:

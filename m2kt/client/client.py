@@ -1,13 +1,13 @@
 """The broker's REST interface as calls. Pulling verifies; there is no way to get unverified bytes."""
 
 import time
-import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import sha256
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
+from m2kt.client.jobs import JobCalls
 from m2kt.client.predicates import RECEIPT
 from m2kt.client.transport import Json, Transport, json_of
 from m2kt.errors import DigestMismatch, SignatureError, Unavailable, UnknownKey
@@ -20,10 +20,9 @@ from m2kt.signing.statement import Attestation, Statement, read_attestation
 PACKET = "application/vnd.m2kt.packet"
 ENVELOPE = "application/vnd.dsse.envelope.v1+json"
 PUBLISH_ATTEMPTS = 3
-FINISHED = frozenset({"succeeded", "failed", "cancelled", "dead"})
 
 
-class Client:
+class Client(JobCalls):
     """A broker, seen by the holder of ``key``, who trusts the keys in ``trust``: teachers' and the broker's own."""
 
     def __init__(
@@ -33,8 +32,8 @@ class Client:
         trust: TrustStore | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        super().__init__(Transport(base_url, key, transport))
         self.trust = trust if trust is not None else TrustStore()
-        self._transport = Transport(base_url, key, transport)
 
     def __enter__(self) -> "Client":
         return self
@@ -147,24 +146,6 @@ class Client:
     def revoke_agent(self, name: str) -> Json:
         return self._transport.post(f"/v1/agents/{quote(name)}/revoke")
 
-    # Jobs
-
-    def submit_job(self, kind: str, spec: Json) -> Json:
-        return self._transport.post("/v1/jobs", {"kind": kind, "spec": spec})
-
-    def job(self, job_id: str | uuid.UUID) -> Json:
-        return self._transport.get(f"/v1/jobs/{job_id}")
-
-    def jobs(self, *, state: str | None = None, kind: str | None = None, limit: int = 50) -> Iterator[Json]:
-        return self._items("/v1/jobs", {"state": state, "kind": kind, "limit": limit})
-
-    def cancel_job(self, job_id: str | uuid.UUID) -> Json:
-        return self._transport.post(f"/v1/jobs/{job_id}/cancel")
-
-    def wait_for_job(self, job_id: str | uuid.UUID, timeout: float = 60.0) -> Json:
-        """The job, as soon as it has ended, however it ended."""
-        return self._wait(lambda: self.job(job_id), FINISHED, timeout, f"job {job_id}")
-
     # The broker
 
     def broker(self) -> Json:
@@ -180,27 +161,3 @@ class Client:
                 hint="Get the broker's public key from its operator and add it to the keys you trust.",
             )
         return key
-
-    def _items(self, path: str, params: Mapping[str, str | int | None]) -> Iterator[Json]:
-        """The items of all pages; the next page is asked for when the caller gets there."""
-        response = self._transport.send("GET", path, params=params, signed=False)
-        while True:
-            yield from json_of(response)["items"]
-            following = response.links.get("next")
-            if following is None:
-                return
-            target = urlsplit(following["url"])  # its path only: a broker does not send us to other hosts
-            response = self._transport.send("GET", f"{target.path}?{target.query}", signed=False)
-
-    def _wait(self, look: Callable[[], Json], states: Collection[str], timeout: float, what: str) -> Json:
-        end, pause = time.monotonic() + timeout, 0.05
-        while True:
-            found = look()
-            if found["state"] in states:
-                return found
-            if time.monotonic() + pause > end:
-                why = f" ({found['reason']})" if found.get("reason") else ""
-                wanted = " or ".join(sorted(states))
-                raise Unavailable(f"{what} is {found['state']}{why} and not {wanted} after {timeout:g} s")
-            time.sleep(pause)
-            pause = min(pause * 1.5, 1.0)

@@ -1,6 +1,8 @@
 """Signed requests over httpx: every answer is a success, or the error that the broker named."""
 
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
@@ -51,6 +53,18 @@ class Transport:
         if response.is_success:
             return response
         raise _named(response)
+
+    @contextmanager
+    def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
+        """An answer whose body is read as it comes; it may be silent for a while."""
+        try:
+            with self._http.stream("GET", path, headers=headers) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _named(response)
+                yield response
+        except httpx.TransportError as error:
+            raise BrokerAway(f"{self._http.base_url} does not answer: {error or type(error).__name__}") from error
 
     def _sign(self, request: httpx.Request) -> None:
         if self._key is None:

@@ -46,7 +46,7 @@ def live(live_url: str) -> Iterator[Sessions]:
     engine = make_engine(live_url)
     with engine.begin() as connection:
         connection.exec_driver_sql(
-            "TRUNCATE jobs, attestations, packet_signatures, packets, blobs, chunks, agents, nonces"
+            "TRUNCATE jobs, outbox, attestations, packet_signatures, packets, blobs, chunks, agents, nonces CASCADE"
         )
     yield make_sessions(engine)
     engine.dispose()

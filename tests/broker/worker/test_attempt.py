@@ -13,9 +13,10 @@ from broker.db import transaction
 from broker.models import Attestation, Job, JobKind, Packet
 from broker.services import packets
 from broker.worker import kinds
-from broker.worker.attempt import attempt, bury
+from broker.worker.attempt import attempt
 from broker.worker.kinds import log_file
 from broker.worker.lease import DRAIN_SECONDS
+from broker.worker.upkeep import bury
 from m2kt.agent.child import run_child
 from tests.broker.worker.conftest import LEASE
 
@@ -121,7 +122,7 @@ def test_a_scan_whose_worker_was_lost_thrice_is_inconclusive(bench, live, ledger
         time.sleep(0.1)
         buried = ledger.sweep()
     with transaction(live) as session:
-        bury(session, bench, buried[0], "it lost its worker 3 times")
+        bury(session, bench.key, buried[0], "it lost its worker 3 times")
     with live.begin() as session:
         packet = session.get(Packet, published)
         assert (packet.state, held.attempt) == ("received", 3)

@@ -7,10 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from broker.db import transaction
-from broker.errors import LeaseLost
 from broker.models import JobKind
 from broker.services import jobs
-from m2kt.errors import Conflict
+from m2kt.errors import Conflict, LeaseLost
 
 KINDS = [JobKind.NOOP]
 

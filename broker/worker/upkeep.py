@@ -1,0 +1,127 @@
+"""What keeps the ledger going, in every replica of broker and worker alike: nobody leads, and nobody is needed.
+
+The relay tells what the outbox holds; the sweeper rescues what lost its worker and forgets what ended long ago. Each
+step is a transaction of its own that skips rows another replica is busy with.
+"""
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from broker.db import Sessions, transaction
+from broker.jobs import Bell
+from broker.models import JobKind
+from broker.services import agents, jobs, outbox, retention, scans
+from broker.services.jobs import Buried
+from m2kt.errors import QueueAway, Unavailable
+from m2kt.signing.http import WINDOW_SECONDS
+from m2kt.signing.keys import PrivateKey
+
+RELAY_SECONDS = 1.0
+"""How long a row of the outbox waits at most when the replica that wrote it died."""
+
+QUIET_SECONDS = 5.0
+"""After Redis did not answer. Workers look at the ledger every second all the same."""
+
+STALE_RING = timedelta(seconds=60)
+MOST_RINGS = 8
+"""Of one look at the outbox. A bell wakes every lane of a worker, and a lane works until nothing is due."""
+
+SWEEP_SECONDS = 3.0
+NONCE_SECONDS = 10 * WINDOW_SECONDS
+"""Far longer than any host's clock may be off: a pruned nonce could be used again."""
+
+log = logging.getLogger(__name__)
+
+
+class Upkeep:
+    """Two threads: relay and sweeper. Starts with `start`, works until `stop`."""
+
+    def __init__(self, sessions: Sessions, bell: Bell, key: PrivateKey, keep_days: float) -> None:
+        self._sessions, self._bell, self._key = sessions, bell, key
+        self._keep = timedelta(days=keep_days)
+        self._leaving = threading.Event()
+        self._nudged = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._relay, name="relay", daemon=True),
+            threading.Thread(target=self._sweeper, name="sweeper", daemon=True),
+        ]
+
+    def start(self) -> None:
+        for each in self._threads:
+            each.start()
+
+    def stop(self) -> None:
+        self._leaving.set()
+        self._nudged.set()
+        for each in self._threads:
+            each.join()
+
+    def nudge(self, _: uuid.UUID) -> None:
+        """The outbox has something new: look at once."""
+        self._nudged.set()
+
+    def _relay(self) -> None:
+        while not self._leaving.is_set():
+            self._nudged.wait(RELAY_SECONDS)
+            self._nudged.clear()
+            try:
+                while self._drained():
+                    pass
+            except QueueAway as error:
+                log.warning("%s; workers find their jobs in the ledger", error.detail)
+                self._leaving.wait(QUIET_SECONDS)
+            except Unavailable as error:
+                log.warning("waiting: %s", error.detail)
+            except Exception:  # the edge of a thread
+                log.exception("the relay failed")
+
+    def _drained(self) -> int:
+        with transaction(self._sessions) as session:
+            return outbox.drain(session, {outbox.RING: self._ring})
+
+    def _ring(self, bodies: Sequence[dict[str, Any]]) -> None:
+        for each in bodies[:MOST_RINGS]:
+            self._bell.send(str(each["job"]))
+
+    def _sweeper(self) -> None:
+        while not self._leaving.wait(SWEEP_SECONDS):
+            outlive(self._sweep)
+
+    def _sweep(self) -> bool:
+        with transaction(self._sessions, self.nudge) as session:
+            for dead in jobs.sweep(session):
+                bury(session, self._key, dead, "it lost its worker on every attempt")
+        with transaction(self._sessions) as session:
+            agents.prune_nonces(session, NONCE_SECONDS)
+            outbox.forget(session, outbox.RING, STALE_RING)
+            retention.forget_finished(session, self._keep)
+        return True
+
+
+def bury(session: Session, key: PrivateKey, dead: Buried, why: str) -> None:
+    """A packet whose scan is dead says so, and stays where it is."""
+    log.warning("job %s (%s) is dead: %s", dead.id, dead.kind, why)
+    if dead.kind == JobKind.SCAN and dead.packet_id:
+        scans.inconclusive(session, key, dead.packet_id, _line(why))
+
+
+def _line(text: str) -> str:
+    """One line that a signed statement can hold: its canonical JSON refuses control characters such as NUL."""
+    return " ".join(text.replace("\x00", "").split())[:400]
+
+
+def outlive(step: Callable[[], bool]) -> bool:
+    """A thread outlives whatever happens to it: a process with a dead thread looks alive and is not."""
+    try:
+        return step()
+    except Unavailable as error:
+        log.warning("waiting: %s", error.detail)
+    except Exception:  # the edge of a thread
+        log.exception("a step failed")
+    return False
