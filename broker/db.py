@@ -30,11 +30,12 @@ class Base(DeclarativeBase):
     )
 
 
-def make_engine(url: str) -> Engine:
-    """An engine that notices a restarted server and does not wait long for an absent one."""
+def make_engine(url: str, *, ping: bool = True) -> Engine:
+    """An engine that does not wait long for an absent server. ``ping`` asks at every turn whether it is still there:
+    for those who cannot simply try again."""
     return create_engine(
         url,
-        pool_pre_ping=True,
+        pool_pre_ping=ping,
         pool_size=10,
         max_overflow=10,
         pool_timeout=10,

@@ -24,6 +24,7 @@ MAX_ATTEMPTS = 3
 BACKOFF_SECONDS = 2.0
 
 NOW = func.clock_timestamp()
+_CLAIMED = (Job.id, Job.kind, Job.spec, Job.packet_id, Job.attempt, Job.fence, Job.max_attempts, Job.limit_seconds)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def claim(
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    taken = session.execute(
+    step = (
         update(Job)
         .where(Job.id == due)
         .values(
@@ -128,16 +129,9 @@ def claim(
             lease_owner=owner,
             lease_until=NOW + timedelta(seconds=lease_seconds),
         )
-        .returning(
-            Job.id, Job.kind, Job.spec, Job.packet_id, Job.attempt, Job.fence, Job.max_attempts, Job.limit_seconds
-        )
-        .execution_options(synchronize_session=False)
-    ).one_or_none()
-    if taken is None:
-        return None
-    held = Claim(*taken)
-    trail.note(session, held.id, "running", held.attempt, held.fence, owner=owner)
-    return held
+    )
+    taken = session.execute(trail.noted(step, "running", _CLAIMED, owner=owner)).one_or_none()
+    return Claim(*taken) if taken else None
 
 
 def _suits(offer: Offer) -> tuple[ColumnElement[bool], ...]:
@@ -157,13 +151,13 @@ def _owned(held: Claim) -> Update:
     )
 
 
-def _write(session: Session, held: Claim, **values: Any) -> bool:
-    """Whether other jobs need this one; `LeaseLost` when it is not ours to write."""
-    needed = exists().where(JobNeed.needs_id == held.id)
-    written = session.execute(_owned(held).values(**values).returning(needed)).first()
-    if written is None:
-        raise LeaseLost(f"job {held.id} is no longer held by attempt {held.attempt}")
-    return bool(written[0])
+def _write(session: Session, held: Claim, **values: Any) -> None:
+    if session.execute(_owned(held).values(**values).returning(Job.id)).first() is None:
+        raise _lost(held)
+
+
+def _lost(held: Claim) -> LeaseLost:
+    return LeaseLost(f"job {held.id} is no longer held by attempt {held.attempt}")
 
 
 def renew(session: Session, held: Claim, lease_seconds: float) -> None:
@@ -186,9 +180,12 @@ def fail(session: Session, held: Claim, error: dict[str, Any]) -> None:
 
 
 def _end(session: Session, held: Claim, state: JobState, **values: Any) -> None:
-    needed = _write(session, held, state=state, finished=NOW, **values, **_unleased())
-    trail.note(session, held.id, state, held.attempt, held.fence, **_why(values.get("error")))
-    if needed:
+    needed = exists().where(JobNeed.needs_id == held.id).label("needed")
+    step = _owned(held).values(state=state, finished=NOW, **values, **_unleased())
+    row = session.execute(trail.noted(step, state, [needed], **_why(values.get("error")))).first()
+    if row is None:
+        raise _lost(held)
+    if row.needed:
         needs.settle(session, held.id, state)
 
 

@@ -4,11 +4,12 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Select, Update, func, insert, literal, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from broker.models import JobEvent, JobLog
+from broker.models import Job, JobEvent, JobLog
 from m2kt.errors import NotFound
 
 MAX_LOG_BYTES = 256 * 1024
@@ -21,6 +22,18 @@ PAGE = 200
 def note(session: Session, job_id: uuid.UUID, what: str, attempt: int, fence: int, **detail: Any) -> None:
     values = {"job_id": job_id, "what": what, "attempt": attempt, "fence": fence, "detail": detail}
     session.execute(insert(JobEvent).values(values))
+
+
+def noted(step: Update, what: str, columns: Sequence[Any], **detail: Any) -> Select[Any]:
+    """One statement that does ``step`` on jobs and notes it for each of them; selects ``columns`` of the changed rows.
+
+    Nothing moves without its event, and a hot path pays one round trip.
+    """
+    moved = step.returning(*columns, Job.id.label("_id"), Job.attempt.label("_attempt"), Job.fence.label("_fence"))
+    done = moved.cte("moved")
+    rows = select(done.c._id, literal(what), done.c._attempt, done.c._fence, literal(detail, JSONB))
+    events = insert(JobEvent).from_select(["job_id", "what", "attempt", "fence", "detail"], rows).cte("events")
+    return select(*(done.c[each.key] for each in columns)).add_cte(events)
 
 
 def events(session: Session, job_id: uuid.UUID, *, after: int, limit: int = PAGE) -> Sequence[JobEvent]:

@@ -1,7 +1,7 @@
 """What endpoints may ask for: a session, the caller, the body. Only this module touches the request."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated
@@ -32,7 +32,10 @@ class Context:
     closing: Closing
 
 
-def get_context(request: Request) -> Context:
+# What only hands something on is `async`: a plain function would cost a hop to the thread pool and back.
+
+
+async def get_context(request: Request) -> Context:
     context: Context = request.app.state.context
     return context
 
@@ -40,7 +43,7 @@ def get_context(request: Request) -> Context:
 ContextDep = Annotated[Context, Depends(get_context)]
 
 
-def get_desk(context: ContextDep) -> Desk:
+async def get_desk(context: ContextDep) -> Desk:
     return context.desk
 
 
@@ -99,7 +102,7 @@ async def read_body(request: Request) -> bytes:
 BodyDep = Annotated[bytes, Depends(read_body)]
 
 
-def get_caller(signed: SignedDep, body: BodyDep) -> Principal:
+async def get_caller(signed: SignedDep, body: BodyDep) -> Principal:
     """The caller of a request whose signature covers its whole body."""
     signed.request.check_body(sha256(body).digest())
     return signed.principal
@@ -115,10 +118,10 @@ def require(caller: Principal, roles: frozenset[Role]) -> Principal:
     return caller
 
 
-def allow(*roles: Role) -> Callable[[Principal], Principal]:
+def allow(*roles: Role) -> Callable[[Principal], Awaitable[Principal]]:
     """A dependency: the caller, whose role must be one of these."""
 
-    def allowed(caller: CallerDep) -> Principal:
+    async def allowed(caller: CallerDep) -> Principal:
         return require(caller, frozenset(roles))
 
     return allowed
@@ -127,7 +130,7 @@ def allow(*roles: Role) -> Callable[[Principal], Principal]:
 AdminDep = Annotated[Principal, Depends(allow(Role.ADMIN))]
 
 
-def get_publisher(signed: SignedDep) -> Signed:
+async def get_publisher(signed: SignedDep) -> Signed:
     """The caller, refused by role before a byte of the body is read."""
     require(signed.principal, agents.PUBLISHING)
     return signed

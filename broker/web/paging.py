@@ -24,7 +24,7 @@ class Paging:
         return self.limit + 1
 
 
-def get_paging(request: Request, cursor: Cursor | None = None, limit: PageSize = 50) -> Paging:
+async def get_paging(request: Request, cursor: Cursor | None = None, limit: PageSize = 50) -> Paging:
     kept = request.url.remove_query_params(["cursor", "limit"])
     return Paging(cursor, limit, kept.path, kept.query)
 

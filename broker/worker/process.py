@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def run(settings: Settings, options: Options | None = None, visible: str | None = None) -> int:
     """Work until told to stop (TERM or INT); returns the exit status. ``visible``: our own CUDA_VISIBLE_DEVICES."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    engine, bell = make_engine(settings.database_url), Bell(settings.redis_url)
+    engine, bell = make_engine(settings.database_url, ping=False), Bell(settings.redis_url)
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     sessions, key = make_sessions(engine), load_private(settings.broker_key)
     upkeep = Upkeep(sessions, bell, key, settings.keep_days)
@@ -58,9 +58,11 @@ def _listen(celery: Celery, crew: Crew, owner: str) -> int:
     @celery.task(name=TASK)  # type: ignore[untyped-decorator]  # Celery has no types
     def wake(job_id: str) -> None:
         """The ledger knows which job is next; the id serves the log only."""
-        log.debug("the bell rang for job %s", job_id)
+        log.info("the bell rang for job %s", job_id)
         crew.wake()
 
+    for each in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(each).setLevel(logging.WARNING)  # two lines for every bell
     # Solo: the task takes no time, and nothing may fork beside the crew's threads.
     worker = celery.Worker(
         pool="solo",

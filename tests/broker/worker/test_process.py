@@ -78,7 +78,7 @@ def test_a_packet_goes_from_a_teacher_to_a_student_through_the_real_programs(ben
             packet_id = teacher.publish(sign_packet(make_packet(), keys.teacher))["packet_id"]
             taker.wait_for_state(packet_id, {"approved"}, 20)
             assert taker.pull(packet_id).packet.packet_id == packet_id
-        assert "m2kt.run" in log.read_text(), "the bell was not heard"
+        assert "the bell rang" in log.read_text(), "the bell was not heard"
         long = admin.submit_job("noop", {"seconds": 60})["id"]
         deadline = time.monotonic() + 10
         while admin.job(long)["state"] != "running":
