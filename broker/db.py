@@ -1,13 +1,16 @@
 """The engine, the base of all tables, and the one transaction of a request or of a worker's step."""
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine, MetaData, create_engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import Engine, MetaData, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from m2kt.errors import DatabaseAway, M2KTError, Unavailable
 
@@ -15,6 +18,7 @@ Sessions = sessionmaker[Session]
 Ring = Callable[[uuid.UUID], None]
 
 _PATIENCE = "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+_REST_SECONDS = 1.0
 _DUE = "jobs to ring for after commit"
 
 
@@ -30,17 +34,34 @@ class Base(DeclarativeBase):
     )
 
 
-def make_engine(url: str, *, ping: bool = True) -> Engine:
-    """An engine that does not wait long for an absent server. ``ping`` asks at every turn whether it is still there:
-    for those who cannot simply try again."""
-    return create_engine(
+def make_engine(url: str) -> Engine:
+    """An engine that notices a restarted server and does not wait long for an absent one."""
+    engine = create_engine(
         url,
-        pool_pre_ping=ping,
         pool_size=10,
         max_overflow=10,
         pool_timeout=10,
         connect_args={"connect_timeout": 3, "options": _PATIENCE},
     )
+    _ping_the_rested(engine)
+    return engine
+
+
+def _ping_the_rested(engine: Engine) -> None:
+    """Ask a connection that has rested whether it still lives; asking each time costs more than most statements."""
+
+    @event.listens_for(engine, "checkin")
+    def note(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info["since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ask(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+        if time.monotonic() - record.info.get("since", time.monotonic()) < _REST_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError("the server was restarted") from error
 
 
 def make_sessions(engine: Engine) -> Sessions:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, case, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, Update, any_, case, exists, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -109,18 +109,26 @@ def claim(
 
     The attempt counts from here: so does one that kills its worker.
     """
-    due = (
+    due = due_jobs(kinds, offer or Offer())
+    return next(iter(claim_some(session, owner, lease_seconds, due, 1)), None)
+
+
+def due_jobs(kinds: Collection[str], offer: Offer) -> Select[Any]:
+    return (
         select(Job.id)
         .where(Job.state == JobState.QUEUED, Job.waits_for == 0, Job.kind.in_(kinds), Job.not_before <= NOW)
-        .where(*_suits(offer or Offer()))
+        .where(*_suits(offer))
         .order_by(Job.priority.desc(), Job.not_before, Job.seq)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
     )
+
+
+def claim_some(session: Session, owner: str, lease_seconds: float, due: Select[Any], limit: int) -> list[Claim]:
+    """Take the first ``limit`` of these jobs."""
+    # An array is asked for once; a subquery behind IN may be asked again, and then lock more than its limit.
+    first = func.array(due.limit(limit).with_for_update(skip_locked=True).scalar_subquery())
     step = (
         update(Job)
-        .where(Job.id == due)
+        .where(Job.id == any_(first))
         .values(
             state=JobState.RUNNING,
             fence=Job.fence + 1,
@@ -130,8 +138,7 @@ def claim(
             lease_until=NOW + timedelta(seconds=lease_seconds),
         )
     )
-    taken = session.execute(trail.noted(step, "running", _CLAIMED, owner=owner)).one_or_none()
-    return Claim(*taken) if taken else None
+    return [Claim(*row) for row in session.execute(trail.noted(step, "running", _CLAIMED, owner=owner))]
 
 
 def _suits(offer: Offer) -> tuple[ColumnElement[bool], ...]:

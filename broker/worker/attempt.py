@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from broker.db import transaction
-from broker.models import JobKind
+from broker.models import Job, JobKind
 from broker.services import jobs
 from broker.services.jobs import Buried, Claim
 from broker.worker.bench import Bench
@@ -17,11 +17,15 @@ from broker.worker.kinds import HANDLERS, Done, files
 from broker.worker.lease import End, Lease
 from broker.worker.tidy import remove
 from broker.worker.upkeep import bury
-from m2kt.errors import ChildFailed, DiskFull, LeaseLost, M2KTError, TimeLimit, Unavailable
+from m2kt.errors import ChildFailed, DatabaseAway, DiskFull, LeaseLost, M2KTError, TimeLimit, Unavailable
 
+HANDFUL = 16
 UNKNOWN_SECONDS = 5.0
 DISK_SECONDS = 30.0
 """Until a job that found this worker's disk full is due again; another worker may take it then."""
+
+DATABASE_SECONDS = 1.0
+"""The same for a job whose own step found the database away: neither is the job's fault, so neither counts."""
 
 AGAIN_SECONDS = 0.2
 """Between two tries to write how a job ended, while the database is away and the lease still ours."""
@@ -56,6 +60,17 @@ def attempt(bench: Bench, held: Claim, leaving: threading.Event) -> None:
             remove(each)
 
 
+def at_once(bench: Bench) -> bool:
+    """Do the no-ops that wait for nothing, by the handful: claim and finish are one transaction, so there is nothing
+    in between to renew, cancel or lose. Whether there were any."""
+    with transaction(bench.sessions, bench.ring) as session:
+        due = jobs.due_jobs([JobKind.NOOP], bench.options.offer).where(~Job.spec.has_key("seconds"))
+        taken = jobs.claim_some(session, bench.owner, bench.settings.lease_seconds, due, HANDFUL)
+        for held in taken:
+            jobs.succeed(session, held, {"echo": held.spec})
+    return bool(taken)
+
+
 def _give_back(bench: Bench, held: Claim) -> None:
     """A kind that only another version knows is that version's to do."""
     with transaction(bench.sessions, bench.ring) as session:
@@ -86,9 +101,10 @@ def _conclude(session: Session, bench: Bench, held: Claim, ended: Ended) -> None
     elif ended.done is not None:
         jobs.succeed(session, held, _storable(ended.done.result))
         ended.done.effect(session)
-    elif isinstance(ended.error, DiskFull):
+    elif isinstance(ended.error, DiskFull | DatabaseAway):
         log.error("job %s waits: %s", held.id, ended.error.detail)
-        jobs.release(session, held, seconds=DISK_SECONDS, why=_storable(ended.error.detail))
+        seconds = DISK_SECONDS if isinstance(ended.error, DiskFull) else DATABASE_SECONDS
+        jobs.release(session, held, seconds=seconds, why=_storable(ended.error.detail))
     elif isinstance(ended.error, M2KTError) and not _broke(held, ended.error):
         jobs.fail(session, held, _described(ended.error))
     else:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from broker.db import transaction
 from broker.models import JobKind
 from broker.services import jobs
-from broker.worker.attempt import attempt
+from broker.worker.attempt import at_once, attempt
 from broker.worker.bench import Bench
 from broker.worker.kinds import HANDLERS
 from broker.worker.options import Options
@@ -24,7 +24,6 @@ LOOK_SECONDS = 0.03
 """Between two looks that found nothing: a bell wakes every lane, and most of them in vain."""
 
 TIDY_SECONDS = 3600.0
-NOOP_LANES = 3
 MODELS = frozenset(HANDLERS) - {JobKind.SCAN, JobKind.NOOP}
 
 log = logging.getLogger(__name__)
@@ -35,13 +34,16 @@ class Lane:
     name: str
     kinds: frozenset[str]
     device: str | None = None
+    at_once: bool = False
+    """For no-ops that wait for nothing."""
 
 
 def lanes(options: Options) -> Iterator[Lane]:
-    """A lane for scans, some for no-ops, one for each slot; without those that have nothing to do here."""
+    """A lane for scans, two for no-ops, one for each slot; without those that have nothing to do here."""
     wanted = [
         Lane("scans", frozenset({JobKind.SCAN})),
-        *(Lane(f"noops-{n}", frozenset({JobKind.NOOP})) for n in range(NOOP_LANES)),
+        Lane("noops", frozenset({JobKind.NOOP}), at_once=True),
+        Lane("pauses", frozenset({JobKind.NOOP})),
         *(Lane(f"models-{n}", MODELS, options.device(n)) for n in range(options.slots)),
     ]
     for each in wanted:
@@ -89,6 +91,8 @@ class Crew:
 
     def _work(self, bench: Bench, lane: Lane) -> bool:
         """Whether there was something to do."""
+        if lane.at_once:
+            return at_once(bench)
         with transaction(bench.sessions) as session:
             held = jobs.claim(session, bench.owner, bench.settings.lease_seconds, lane.kinds, bench.options.offer)
         if held is not None:

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def run(settings: Settings, options: Options | None = None, visible: str | None = None) -> int:
     """Work until told to stop (TERM or INT); returns the exit status. ``visible``: our own CUDA_VISIBLE_DEVICES."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    engine, bell = make_engine(settings.database_url, ping=False), Bell(settings.redis_url)
+    engine, bell = make_engine(settings.database_url), Bell(settings.redis_url)
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     sessions, key = make_sessions(engine), load_private(settings.broker_key)
     upkeep = Upkeep(sessions, bell, key, settings.keep_days)
