@@ -1,23 +1,26 @@
 """One attempt at one job, in this process: how it ends, and what it leaves."""
 
+import errno
 import os
 import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from broker.db import transaction
 from broker.models import Attestation, Job, JobKind, Packet
-from broker.services import packets
+from broker.services import jobs, packets, trail
 from broker.worker import kinds
-from broker.worker.attempt import attempt
+from broker.worker.attempt import at_once, attempt
 from broker.worker.kinds import log_file
 from broker.worker.lease import DRAIN_SECONDS
 from broker.worker.upkeep import bury
 from m2kt.agent.child import run_child
+from m2kt.errors import DatabaseAway
 from tests.broker.worker.conftest import LEASE
 
 CHILD = """
@@ -31,9 +34,16 @@ if how == "sleep":
         say(event="progress", step="sleeping", done=n, total=600); time.sleep(0.1)
 elif how == "refuse":
     say(event="error", code="extraction-refused", detail="no\\x00pe", hint="more probes"); sys.exit(62)
+elif how == "memory":
+    say(event="error", code="out-of-memory", detail="OutOfMemoryError: CUDA", hint="smaller"); sys.exit(54)
+elif how == "litter":
+    open(spec["out"], "w").write("half"); sys.exit(1)
+elif how == "work":
+    print("hello", file=sys.stderr, flush=True)
 elif how == "die":
     os.kill(os.getpid(), 9)
-say(event="result", **{key: value for key, value in spec.items()}, secret=os.environ.get("M2KT_DATABASE_URL"))
+say(event="result", **{key: value for key, value in spec.items()}, secret=os.environ.get("M2KT_DATABASE_URL"),
+    gpus=os.environ.get("CUDA_VISIBLE_DEVICES"))
 """
 
 
@@ -219,8 +229,6 @@ def test_alignment_gets_the_packets_bytes_and_the_keys_that_signed_it(bench, led
     attempt(bench, ledger.claim(kind=JobKind.ALIGN), threading.Event())
     found = ledger.get(job)
     assert found.state == "succeeded", found.error
-    from pathlib import Path
-
     from m2kt.signing import TrustStore, verify_packet
 
     verified = verify_packet(
@@ -228,3 +236,102 @@ def test_alignment_gets_the_packets_bytes_and_the_keys_that_signed_it(bench, led
     )
     assert verified.packet.packet_id == published
     assert "packet_id" not in found.result
+
+
+def test_a_kind_that_this_worker_does_not_know_is_given_back(bench, ledger, live):
+    job = ledger.submit()
+    with live.begin() as session:
+        session.get(Job, job).kind = "future"
+    attempt(bench, ledger.claim(kind="future"), threading.Event())
+    found = ledger.get(job)
+    assert (found.state, found.attempt, found.error) == ("queued", 0, None)
+
+
+def test_a_poisoned_job_dies_alone(bench, ledger, live, stand_in):
+    poisoned, fine = ledger.submit(JobKind.EXTRACT, how="die"), ledger.submit(JobKind.EXTRACT, how="work")
+    for _ in range(4):
+        attempt(bench, ledger.claim(kind=JobKind.EXTRACT), threading.Event())
+        with live.begin() as session:
+            session.get(Job, poisoned).not_before = session.get(Job, poisoned).created
+    assert (ledger.state(poisoned), ledger.get(poisoned).attempt) == ("dead", 3)
+    assert ledger.state(fine) == "succeeded"
+
+
+def test_a_full_disk_is_not_the_jobs_fault(bench, ledger, live, published, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    held = ledger.claim(kind=JobKind.SCAN)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        attempt(bench, held, threading.Event())
+    found = ledger.get(held.id)
+    assert (found.state, found.attempt) == ("queued", 0)
+    assert ledger.claim(kind=JobKind.SCAN) is None  # not at once
+    with live.begin() as session:
+        assert "no space left" in trail.events(session, held.id, after=0)[-1].detail["why"]
+        session.get(Job, held.id).not_before = found.created
+    attempt(bench, ledger.claim(kind=JobKind.SCAN), threading.Event())
+    assert ledger.state(held.id) == "succeeded"
+
+
+def test_a_child_that_runs_out_of_memory_is_told_apart_from_a_crash(bench, ledger, stand_in):
+    job = ledger.submit(JobKind.EXTRACT, how="memory")
+    attempt(bench, ledger.claim(kind=JobKind.EXTRACT), threading.Event())
+    assert (ledger.state(job), ledger.get(job).error["code"]) == ("queued", "out-of-memory")
+
+
+def test_an_attempt_past_its_time_limit_is_ended_and_the_job_has_failed(bench, ledger, live, stand_in):
+    jobs_ = [ledger.submit(JobKind.EXTRACT, how="sleep"), ledger.submit(seconds=60)]
+    with live.begin() as session:
+        for each in jobs_:
+            session.get(Job, each).limit_seconds = 0.5
+    for kind in (JobKind.EXTRACT, JobKind.NOOP):
+        attempt(bench, ledger.claim(kind=kind), threading.Event())
+    assert [(ledger.state(each), ledger.get(each).error["code"]) for each in jobs_] == [("failed", "time-limit")] * 2
+
+
+def test_the_log_of_each_attempt_is_in_the_ledger(bench, ledger, live, stand_in):
+    job = ledger.submit(JobKind.EXTRACT, how="work")
+    attempt(bench, ledger.claim(kind=JobKind.EXTRACT), threading.Event())
+    with live.begin() as session:
+        assert trail.log(session, job, 1).content == b"hello\n"
+
+
+def test_what_a_failed_attempt_left_is_removed_and_its_log_stays(bench, ledger, stand_in):
+    ledger.submit(JobKind.EXTRACT, how="litter")
+    attempt(bench, ledger.claim(kind=JobKind.EXTRACT), threading.Event())
+    assert [each.suffix for each in (bench.settings.work_dir / "jobs").iterdir()] == [".log"]
+
+
+def test_a_slots_device_is_the_childs_unless_the_order_names_one(bench, ledger, stand_in):
+    at_slot = replace(bench, device="cuda:1", visible="4,5")
+    told = []
+    for spec in ({}, {"device": "cpu"}):
+        job = ledger.submit(JobKind.EXTRACT, how="work", **spec)
+        attempt(at_slot, ledger.claim(kind=JobKind.EXTRACT), threading.Event())
+        told.append((ledger.get(job).result["device"], ledger.get(job).result["gpus"]))
+    assert told == [("cuda", "5"), ("cpu", "5")]
+
+
+def test_noops_that_wait_for_nothing_are_done_by_the_handful(bench, ledger):
+    ids = [ledger.submit(n=n) for n in range(20)]
+    waits = ledger.submit(seconds=1)
+    assert [at_once(bench), at_once(bench), at_once(bench)] == [True, True, False]
+    assert {ledger.state(each) for each in ids} == {"succeeded"}
+    assert ledger.state(waits) == "queued"
+
+
+def test_an_end_that_the_database_could_not_hear_is_written_when_it_is_back(bench, ledger, monkeypatch):
+    job, left = ledger.submit(), [2]
+    real = jobs.succeed
+
+    def moody(*words):
+        if left[0]:
+            left[0] -= 1
+            raise DatabaseAway("away")
+        real(*words)
+
+    monkeypatch.setattr(jobs, "succeed", moody)
+    attempt(bench, ledger.claim(), threading.Event())
+    assert ledger.state(job) == "succeeded"

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +16,9 @@ import pytest
 
 from m2kt.agent import child
 from m2kt.agent.child import Progress, run_child
-from m2kt.errors import ChildFailed, ExtractionRefused, UsageError
+from m2kt.agent.memory import oom_kills, vram_used_mib
+from m2kt.errors import ChildFailed, ExtractionRefused, OutOfMemory, UsageError
+from m2kt.lifeline import Lifeline
 
 HEAD = """
 import json, os, signal, subprocess, sys, time
@@ -261,3 +264,64 @@ def test_an_error_by_hand_is_one_line_and_its_exit_code(tmp_path: Path) -> None:
 def test_a_child_s_spec_that_is_no_object_is_a_usage_error_here(run: Run) -> None:
     with pytest.raises(UsageError, match="must be a JSON object"):
         run("return {}", [1])
+
+
+# Memory, and a parent that is frozen
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "raise MemoryError('no more')",
+        "class OutOfMemoryError(RuntimeError): pass\nraise OutOfMemoryError('CUDA out of memory')",  # torch's name
+    ],
+)
+def test_a_child_without_memory_says_so(run: Run, body: str) -> None:
+    with pytest.raises(OutOfMemory, match="no more|CUDA out of memory"):
+        run(body)
+
+
+def test_another_runtime_error_is_a_defect(run: Run) -> None:
+    with pytest.raises(ChildFailed, match=r"exit status 1[\s\S]*RuntimeError") as caught:
+        run("raise RuntimeError('shape')")
+    assert not isinstance(caught.value, OutOfMemory)
+
+
+def test_a_child_that_the_kernel_killed_for_memory_is_told_apart(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = iter([3, 4])
+    monkeypatch.setattr(child, "oom_kills", lambda: next(counts))
+    with pytest.raises(OutOfMemory, match="SIGKILL"):
+        run("os.kill(os.getpid(), signal.SIGKILL)")
+
+
+def test_kills_for_memory_are_read_from_the_control_group(tmp_path: Path) -> None:
+    assert oom_kills(tmp_path) == 0
+    (tmp_path / "memory.events").write_text("low 0\noom 2\noom_kill 7\n")
+    assert oom_kills(tmp_path) == 7
+
+
+def test_without_a_gpu_there_is_no_figure_for_it() -> None:
+    assert vram_used_mib("cpu") is None
+    assert vram_used_mib(None) is None
+
+
+def test_a_child_leaves_when_its_parent_falls_silent(run: Run) -> None:
+    with pytest.raises(ChildFailed, match="exit status 143"):
+        run("time.sleep(600)", lifeline=Lifeline(0.3))
+
+
+def test_a_child_works_on_as_long_as_its_parent_beats(run: Run) -> None:
+    lifeline, done = Lifeline(0.5), threading.Event()
+
+    def beat() -> None:
+        while not done.wait(0.1):
+            lifeline.beat()
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        assert run("time.sleep(1.5)\nreturn {'ok': 1}", lifeline=lifeline) == {"ok": 1}
+    finally:
+        done.set()
+        thread.join()
+    lifeline.beat()  # nobody is there: no harm
