@@ -112,7 +112,7 @@ def test_roles_lease_their_own_kind_of_work_and_nobody_leases_a_scan(teacher, cl
         client_of(keys.admin).lease_job(ONE, ["scan"])
 
 
-@pytest.mark.parametrize("session", ["short", "x" * 65, "with space"])
-def test_a_session_is_a_word_of_its_own(teacher, session):
+@pytest.mark.parametrize("word", ["short", "x" * 65, "with space"])
+def test_a_session_is_a_word_of_its_own(teacher, word):
     with pytest.raises(UsageError):
-        teacher.lease_job(session, ["noop"])
+        teacher.lease_job(word, ["noop"])

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import pytest
 
 from broker.jobs import Bell, make_celery
@@ -158,3 +159,48 @@ def test_a_missing_setting_is_named_and_not_traced(tmp_path):
 def test_the_factory_starts_without_its_servers(bench):
     away = bench.settings.model_copy(update={"database_url": "postgresql+psycopg://x@127.0.0.1:1/x"})
     assert create_app(away).title == "M2KT broker"
+
+
+def test_an_open_stream_of_events_does_not_hold_up_the_brokers_end(bench, ledger, tmp_path):
+    env, port = environment(bench.settings), free_port()
+    job = ledger.submit(seconds=60)
+    with (
+        running("broker", str(port), env=env, log=tmp_path / "broker.log") as broker,
+        Client(f"http://127.0.0.1:{port}") as client,
+    ):
+        answering(client)
+        events = client.follow_job(job)
+        assert next(events)["event"] == "queued"
+        begun = time.monotonic()
+        broker.send_signal(signal.SIGTERM)
+        assert broker.wait(20) in (0, -signal.SIGTERM)
+        assert time.monotonic() - begun < 5
+    assert "Traceback" not in (tmp_path / "broker.log").read_text()
+
+
+def test_a_run_without_redis_leaves_no_job_behind(bench, ledger, tmp_path):
+    env = {**environment(bench.settings), "M2KT_REDIS_URL": "redis://127.0.0.1:1/0"}
+    ids = [ledger.submit(seconds=0.05) for _ in range(5)] + [ledger.submit(n=n) for n in range(20)]
+    with running("worker", env=env, log=tmp_path / "worker.log"):
+        ids += [ledger.submit(late=n) for n in range(5)]
+        end = time.monotonic() + 30
+        while any(ledger.state(each) != "succeeded" for each in ids):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+
+def test_a_scan_leaves_with_a_worker_that_was_killed(bench, ledger, published, tmp_path):
+    env = environment(bench.settings)
+    with running("worker", env=env, log=tmp_path / "worker.log") as worker:
+        child = None
+        end = time.monotonic() + 20
+        while child is None:
+            assert time.monotonic() < end
+            child = next((each.pid for each in psutil.Process(worker.pid).children()), None)
+        os.kill(child, signal.SIGSTOP)  # it would be done too soon to be seen
+        worker.kill()
+        worker.wait()
+        os.kill(child, signal.SIGCONT)
+        while psutil.pid_exists(child):
+            assert time.monotonic() < end
+            time.sleep(0.05)

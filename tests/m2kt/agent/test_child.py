@@ -42,7 +42,7 @@ Run = Callable[..., dict[str, Any]]
 def module(directory: Path, body: str, name: str = "a_job") -> dict[str, str]:
     """Write a job module whose ``job(spec)`` has this body; returns the environment that finds it."""
     (directory / f"{name}.py").write_text(HEAD + "\n".join(f"    {line}" for line in body.splitlines()) + TAIL)
-    return {"PYTHONPATH": str(directory)}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(directory), os.environ.get("PYTHONPATH")]))}
 
 
 @pytest.fixture
@@ -277,7 +277,7 @@ def test_a_child_s_spec_that_is_no_object_is_a_usage_error_here(run: Run) -> Non
     ],
 )
 def test_a_child_without_memory_says_so(run: Run, body: str) -> None:
-    with pytest.raises(OutOfMemory, match="no more|CUDA out of memory"):
+    with pytest.raises(OutOfMemory, match=r"no more|CUDA out of memory"):
         run(body)
 
 
