@@ -74,9 +74,12 @@ def submit(
 
 def announce(session: Session, job: Job) -> None:
     """A job was queued: note it, and ring when its turn may be now."""
-    trail.note(session, job.id, "queued", job.attempt, job.fence, by=job.submitter)
-    if job.waits_for == 0:
-        _ring(session, job.id)
+    noted = trail.noting(job.id, "queued", job.attempt, job.fence, by=job.submitter)
+    if job.waits_for:
+        session.execute(noted)
+    else:  # one round trip: orders are what most requests are
+        session.execute(outbox.posting(outbox.RING, job=str(job.id)).add_cte(noted.cte("noted")))
+        ring_after_commit(session, job.id)
 
 
 def _ring(session: Session, job_id: uuid.UUID) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Insert, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from broker.models import Outbox
@@ -20,7 +20,12 @@ Tell = Callable[[Sequence[dict[str, Any]]], None]
 
 def post(session: Session, topic: str, **body: Any) -> None:
     """Have ``body`` told under ``topic`` once this transaction has committed."""
-    session.execute(insert(Outbox).values(topic=topic, body=body))
+    session.execute(posting(topic, **body))
+
+
+def posting(topic: str, **body: Any) -> Insert:
+    """The statement behind `post`."""
+    return insert(Outbox).values(topic=topic, body=body)
 
 
 def drain(session: Session, tellers: Mapping[str, Tell], limit: int = 200) -> int:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, Update, func, insert, literal, select
+from sqlalchemy import Insert, Select, Update, func, insert, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
@@ -20,8 +20,12 @@ PAGE = 200
 
 
 def note(session: Session, job_id: uuid.UUID, what: str, attempt: int, fence: int, **detail: Any) -> None:
-    values = {"job_id": job_id, "what": what, "attempt": attempt, "fence": fence, "detail": detail}
-    session.execute(insert(JobEvent).values(values))
+    session.execute(noting(job_id, what, attempt, fence, **detail))
+
+
+def noting(job_id: uuid.UUID, what: str, attempt: int, fence: int, **detail: Any) -> Insert:
+    """The statement behind `note`."""
+    return insert(JobEvent).values(job_id=job_id, what=what, attempt=attempt, fence=fence, detail=detail)
 
 
 def noted(step: Update, what: str, columns: Sequence[Any], **detail: Any) -> Select[Any]:

@@ -20,8 +20,8 @@ from broker.worker.upkeep import outlive
 POLL_SECONDS = 1.0
 """How long a job waits at most when its bell was lost."""
 
-LOOK_SECONDS = 0.03
-"""Between two looks that found nothing: a bell wakes every lane, and most of them in vain."""
+LOOK_SECONDS, MOST_LOOK_SECONDS = 0.03, 0.25
+"""Between two looks that found nothing, doubled while bells are for other lanes: each wakes every lane."""
 
 TIDY_SECONDS = 3600.0
 MODELS = frozenset(HANDLERS) - {JobKind.SCAN, JobKind.NOOP}
@@ -81,13 +81,16 @@ class Crew:
             each.join()
 
     def _lane(self, lane: Lane, bell: threading.Event) -> None:
-        bench = replace(self._bench, device=lane.device)
+        bench, rest = replace(self._bench, device=lane.device), LOOK_SECONDS
         while not self._leaving.is_set():
-            if not outlive(lambda: self._work(bench, lane)):
-                looked = time.monotonic()
-                bell.wait(POLL_SECONDS * random.uniform(0.8, 1.0))
-                time.sleep(max(0.0, looked + LOOK_SECONDS - time.monotonic()))
-                bell.clear()
+            if outlive(lambda: self._work(bench, lane)):
+                rest = LOOK_SECONDS
+                continue
+            looked = time.monotonic()
+            rung = bell.wait(POLL_SECONDS * random.uniform(0.8, 1.0))
+            time.sleep(max(0.0, looked + rest - time.monotonic()))
+            rest = min(2 * rest, MOST_LOOK_SECONDS) if rung else LOOK_SECONDS
+            bell.clear()
 
     def _work(self, bench: Bench, lane: Lane) -> bool:
         """Whether there was something to do."""
