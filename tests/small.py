@@ -65,3 +65,5 @@ def small_packet(version: str = "1.0.0", name: str = "tests/addition", **tensors
         tensors=all_tensors,
     )
     return build_packet(manifest, all_tensors)
+
+
