@@ -90,5 +90,6 @@ def _typed(cls: Any, given: Any) -> dict[str, Any]:
 def _check_number(name: str, value: Any, kind: type) -> None:
     """Counts are whole and at least 1; seeds and shares may be 0."""
     least = 1 if kind is int and name != "seed" else 0
-    if isinstance(value, bool) or not isinstance(value, (kind, int)) or not least <= value < 2**31:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or (kind is int and not isinstance(value, int)) or not least <= value < 2**31:
         raise UsageError(f"setting {name} must be a number ({kind.__name__}) of at least {least}, not {value!r}")

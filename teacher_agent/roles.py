@@ -25,7 +25,7 @@ class SwapSettings:
 
     chains: int = 48
     swaps: int = 4
-    threshold: float = 0.2
+    threshold: float = 0.12
     most_roles: int = 4
 
 

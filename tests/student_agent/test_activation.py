@@ -56,7 +56,8 @@ def on_disk(state: State) -> set[str]:
 
 
 def test_nothing_is_active_in_a_new_state(state: State) -> None:
-    assert state.active() == state.memories() == []
+    assert state.active() == []
+    assert state.memories() == []
 
 
 def test_what_is_adopted_is_not_in_force_before_it_is_activated(state: State, first: Path) -> None:

@@ -84,7 +84,7 @@ def test_an_alignment_that_cannot_be_leaves_nothing(
 
 @pytest.mark.parametrize("count", ledger.COUNTS)
 def test_a_ledger_that_lies_about_any_count_is_refused(tmp_path: Path, count: str) -> None:
-    packet = signed(tmp_path, small_knowledge(), "liar", **{count: 77})
+    packet = signed(tmp_path, small_knowledge(), "liar", PacketKind.KNOWLEDGE, **{count: 77})
     with pytest.raises(LedgerMismatch, match="77"):
         open_packet(packet.path, TrustStore.from_path(packet.trust))
 

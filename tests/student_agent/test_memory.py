@@ -106,7 +106,7 @@ def slow_variants(ids: Tensor, at: int, piece: int, longer: bool) -> list[list[t
 
 def slow_going_on(anchor_logits: Tensor, ids: Tensor, at: int, piece: int) -> float:
     """Of the anchors that were begun, the share that has a next piece."""
-    chances = anchor_logits.softmax(-1).tolist()
+    chances: list[float] = anchor_logits.softmax(-1).tolist()
     begun, fits = (
         sum(c for c, found in zip(chances, slow_variants(ids, at, piece, longer), strict=True) if found)
         for longer in (False, True)
@@ -194,12 +194,14 @@ def test_a_memory_that_is_wholly_sure_leaves_every_token_possible_and_every_grad
     memory: ConceptMemory, text: tuple[Tensor, Tensor, Tensor]
 ) -> None:
     sure = deepcopy(memory).requires_grad_(True)
-    torch.nn.init.constant_(sure.classify[2].weight, 0.0)
-    sure.classify[2].bias.data = torch.tensor([-40.0] * 3 + [40.0] + [-40.0] * 3)  # class 1, its first piece
+    last = sure.classify[2]
+    assert isinstance(last, torch.nn.Linear)
+    torch.nn.init.constant_(last.weight, 0.0)
+    last.bias.data = torch.tensor([-40.0] * 3 + [40.0] + [-40.0] * 3)  # class 1, its first piece
     states, _, at = text
     readout = sure(states, torch.ones(2, 8, dtype=torch.long), at)  # one text of nothing but the grounding
     mixed = sure.mix(readout, torch.randn(2, 3, VOCABULARY))
-    mixed[..., 1].sum().backward()
+    torch.autograd.backward(mixed[..., 1].sum())
     assert bool(mixed.isfinite().all())
     assert all(bool(each.grad.isfinite().all()) for each in sure.parameters() if each.grad is not None)
 

@@ -13,7 +13,7 @@ from m2kt.neural.models import LanguageModel, load
 from m2kt.packet import controls
 from m2kt.packet.knowledge import Knowledge
 from student_agent.projection import RIDGE, Projection, head_rows, keep_shared, project, ridge, share_anchors
-from student_agent.vocabulary import Vocabulary, learn_vocabulary
+from student_agent.vocabulary import Spellings, Vocabulary, learn_vocabulary
 from tests.models import tiny_student
 from tests.small import negated_knowledge, next_knowledge, small_knowledge
 from tests.student_agent.parts import PAIRS
@@ -90,13 +90,13 @@ def test_too_narrow_a_student_is_refused_with_the_figure(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("shared", [0, 1])
 def test_fewer_than_two_shared_symbols_are_refused(shared: int) -> None:
-    decided = {symbol: Counter([(symbol,)]) for symbol in range(shared)}
+    decided: Spellings = {symbol: Counter([(symbol,)]) for symbol in range(shared)}
     with pytest.raises(AlignmentRefused, match=f"share {shared} of 3 symbols"):
         share_anchors(small_knowledge(), Vocabulary(decided, decided, (0,), 1.0))
 
 
 def test_anchors_name_the_commonest_spelling_first() -> None:
-    decided = {0: Counter({(5,): 1, (6, 4): 9}), 2: Counter([(7,)])}
+    decided: Spellings = {0: Counter({(5,): 1, (6, 4): 9}), 2: Counter([(7,)])}
     found = share_anchors(small_knowledge(), Vocabulary(decided, decided, (0,), 1.0))
     assert found.strings == (0, 2)
     assert found.spellings == (((6, 4), (5,)), ((7,),))
@@ -111,7 +111,7 @@ def test_a_symbol_of_several_tokens_is_read_by_the_mean_of_their_rows(student: L
 
 
 def test_concepts_whose_symbol_the_student_cannot_write_are_left_out() -> None:
-    decided = {0: Counter([(5,)]), 2: Counter([(7,)])}
+    decided: Spellings = {0: Counter([(5,)]), 2: Counter([(7,)])}
     small = small_knowledge()
     kept = keep_shared(small, share_anchors(small, Vocabulary(decided, decided, (0,), 1.0)))
     assert kept.groundings.tolist() == [list(pair) for pair in PAIRS if sum(pair) % 3 != 1]
