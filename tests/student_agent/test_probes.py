@@ -20,6 +20,17 @@ def unroll(knowledge: Knowledge, count: int, seed: int = 0) -> Probes:
     return unroller.unroll(knowledge.templates[0], count, np.random.default_rng(seed))
 
 
+def test_a_choice_that_leads_out_of_the_template_is_drawn_anew() -> None:
+    small = small_knowledge()
+    only_zero = np.zeros((1, len(small.symbols)), np.uint8)
+    only_zero[0, 0] = 1
+    alphabets = np.concatenate([small.alphabets, only_zero])
+    found = unroll(replace(small, alphabets=alphabets, choices=np.array([1], np.int32)), 50)
+    assert len(found.symbols) == 50
+    assert {int(each) for each in found.symbols[:, 4]} == {0}
+    assert ((found.symbols[:, 0] + found.symbols[:, 2]) % 3 == 0).all()
+
+
 def slowly(knowledge: Knowledge, template: Template, slots: list[int]) -> tuple[list[int], list[int]]:
     """Symbols and concepts of one chain, read element by element."""
     decided = answers(knowledge)

@@ -6,7 +6,7 @@ import pytest
 
 from teacher_agent.chains import Corpus, Strings
 from teacher_agent.kinds import symbol_kinds
-from tests.teacher_agent.synthetic import chain, sums
+from tests.teacher_agent.synthetic import PARENTS, chain, climbs, sums
 
 
 def kinds_by_text(count: int = 800, lengths: Sequence[int] = (2, 3)) -> dict[str, int]:
@@ -71,3 +71,13 @@ def test_the_example_teachers_symbols_are_sorted(corpus: Corpus) -> None:
     groups = ("0123456789abcdef", "+-*#", "TF", "&|^", ":", "=", ";")
     assert [len({kinds[each] for each in group}) for group in groups] == [1] * 7
     assert len(set(kinds.values())) == 7
+
+
+def test_facts_do_not_make_kinds_of_their_own() -> None:
+    """In a hierarchy every name stands elsewhere in what the teacher writes; in prompts all are drawn alike."""
+    strings = Strings()
+    chains = climbs(strings, 900)
+    kinds = dict(zip(strings.all(), symbol_kinds(chains, len(strings.all())).tolist(), strict=True))
+    assert len({kinds[each] for each in PARENTS}) == 1
+    assert kinds["yes"] == kinds["no"] != kinds["zed"]
+    assert len({kinds[each] for each in ("zed", "?", "is", ";", "yes")}) == 5
