@@ -48,12 +48,18 @@ class AlignedStudent:
             longest = room(self.lm, ids.shape[1], max_new_tokens)
             for part in batched(len(indices), rows_per_batch(self.lm, ids.shape[1] + longest)):
                 out = greedy(self.next_logits, ids[part], self.lm.end_ids, longest)
-                texts = self.lm.tokenizer.batch_decode(
-                    out, skip_special_tokens=True, clean_up_tokenization_spaces=False
-                )
-                for index, text in zip(indices[part], texts, strict=True):
-                    written[index] = text
+                for index, row in zip(indices[part], out, strict=True):
+                    written[index] = self._said(rows[index], row)
         return written
+
+    def _said(self, prompt: list[int], row: list[int]) -> str:
+        """The text that ``row`` adds to ``prompt``: decoders put spaces between tokens, so neither is read alone."""
+        heard, whole = (
+            self.lm.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            for ids in (prompt, [*prompt, *row])
+        )
+        added: str = whole[len(heard) :]
+        return added
 
 
 def _take(values: Tensor, at: Tensor) -> Tensor:

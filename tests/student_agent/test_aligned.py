@@ -31,7 +31,7 @@ def test_with_a_memory_probabilities_still_sum_to_one(student: LanguageModel, ad
 
 def test_two_memories_compose_in_either_order(student: LanguageModel, addition: Taught, letters: Taught) -> None:
     prompts = [*SUMS, "p >", "q >", "r >"]
-    expected = [*(str((a + b) % 3) for a, b in PAIRS), "q", "r", "p"]
+    expected = [*(f" {(a + b) % 3}" for a, b in PAIRS), " q", " r", " p"]
     for memories in ((addition.memory, letters.memory), (letters.memory, addition.memory)):
         assert AlignedStudent(student, memories).write(prompts, 4) == expected
 
