@@ -13,13 +13,14 @@ from broker.db import Sessions, make_engine, make_sessions
 from broker.jobs import Bell
 from broker.services.agents import read_standing
 from broker.services.publishing import Desk
+from broker.services.sequencer import read_keeper
 from broker.settings import Settings
 from broker.storage.postgres import PostgresBlobs
 from broker.web import problems
 from broker.web.deps import Context
 from broker.web.limits import BodyLimit
 from m2kt import __version__
-from m2kt.signing.keys import load_private
+from m2kt.signing.keys import PrivateKey
 
 
 def create_app(settings: Settings | None = None, *, sessions: Sessions | None = None) -> FastAPI:
@@ -36,7 +37,9 @@ def create_app(settings: Settings | None = None, *, sessions: Sessions | None = 
         docs_url=None,  # both pages load scripts from a CDN
         redoc_url=None,
     )
-    app.state.context = Context(settings, sessions, bell.ring, _desk(settings))
+    key = settings.signing_key()
+    keeper = read_keeper(key, settings.log_origin, settings.former_broker_keys, settings.log_quorum)
+    app.state.context = Context(settings, sessions, bell.ring, _desk(settings, key), keeper)
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(metrics.LedgerMetrics(sessions))
     problems.install(app)
@@ -48,9 +51,9 @@ def create_app(settings: Settings | None = None, *, sessions: Sessions | None = 
     return app
 
 
-def _desk(settings: Settings) -> Desk:
+def _desk(settings: Settings, key: PrivateKey) -> Desk:
     return Desk(
-        key=load_private(settings.broker_key),
+        key=key,
         store=PostgresBlobs(),
         standing=read_standing(settings.admin_keys, settings.worker_key),
         max_bytes=settings.max_packet_bytes,

@@ -34,6 +34,13 @@ class Policy:
     confidence: float = 0.95
     perplexity_rise: float = 0.01
     activate_unverified: bool = False
+    require_log: bool = True
+    """Refuse packets whose receipt the broker's log does not hold."""
+    log_seconds: float = 10.0
+    """How long a fresh receipt may take to get there."""
+    witnesses: tuple[str, ...] = ()
+    """Verifier keys of witnesses, ``quorum`` of which must have cosigned the log."""
+    quorum: int = 0
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from broker.models import Role
 from broker.services import agents
 from broker.services.agents import Principal
 from broker.services.publishing import Desk
+from broker.services.sequencer import Keeper
 from broker.settings import Settings
 from m2kt.errors import Forbidden, RequestUnsigned
 from m2kt.signing.http import SignedRequest, Target, parse_and_verify
@@ -28,6 +29,7 @@ class Context:
     sessions: Sessions
     ring: Ring
     desk: Desk
+    keeper: Keeper
 
 
 def get_context(request: Request) -> Context:

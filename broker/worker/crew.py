@@ -9,7 +9,8 @@ from broker.models import JobKind
 from broker.services import agents, jobs
 from broker.worker.attempt import attempt, bury
 from broker.worker.bench import Bench
-from m2kt.errors import Unavailable
+from broker.worker.sequencing import PAUSE_SECONDS, TROUBLE_SECONDS, Sequencing
+from m2kt.errors import LogError, Unavailable, UsageError
 from m2kt.signing.http import WINDOW_SECONDS
 
 POLL_SECONDS = 1.0
@@ -33,11 +34,13 @@ class Crew:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
+        self._sequencing = Sequencing(bench)
         self._leaving = threading.Event()
         self._bells = {name: threading.Event() for name in LANES}
         self._threads = [
             *(threading.Thread(target=self._lane, args=(name,), name=f"lane-{name}") for name in LANES),
             threading.Thread(target=self._sweeper, name="sweeper"),
+            threading.Thread(target=self._sequencer, name="sequencer"),
         ]
 
     def start(self) -> None:
@@ -81,6 +84,21 @@ class Crew:
             for dead in jobs.sweep(session):
                 bury(session, self._bench, dead, f"it lost its worker {jobs.MAX_ATTEMPTS} times")
             agents.prune_nonces(session, NONCE_SECONDS)
+        return True
+
+    def _sequencer(self) -> None:
+        while not self._leaving.wait(PAUSE_SECONDS):
+            self._survive(self._sequence)
+        self._sequencing.close()
+
+    def _sequence(self) -> bool:
+        """All that waits, batch by batch. A log that must not be signed is no reason for the jobs to stop."""
+        try:
+            while self._sequencing.step() and not self._leaving.is_set():
+                pass
+        except (LogError, UsageError) as error:
+            log.error("the log stands still: %s (%s)", error.detail, error.code)
+            self._leaving.wait(TROUBLE_SECONDS)
         return True
 
     def _survive(self, step: Callable[[], bool]) -> bool:

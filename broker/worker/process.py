@@ -11,11 +11,11 @@ from celery import Celery
 from broker.db import make_engine, make_sessions
 from broker.jobs import TASK, Bell, make_celery
 from broker.services.agents import read_standing
+from broker.services.sequencer import read_keeper
 from broker.settings import Settings
 from broker.storage.postgres import PostgresBlobs
 from broker.worker.bench import Bench
 from broker.worker.crew import Crew
-from m2kt.signing.keys import load_private
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +25,15 @@ def run(settings: Settings) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     engine, bell = make_engine(settings.database_url), Bell(settings.redis_url)
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    key = settings.signing_key()
     bench = Bench(
         settings,
         make_sessions(engine),
         bell.ring,
-        load_private(settings.broker_key),
+        key,
         PostgresBlobs(),
         read_standing(settings.admin_keys, settings.worker_key),
+        read_keeper(key, settings.log_origin, settings.former_broker_keys, settings.log_quorum),
         owner,
     )
     crew = Crew(bench)

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from m2kt.signing.validity import ALWAYS, Validity, parse_time, time_text
 
 from m2kt.errors import KeyFileError, KeyNotValid, UsageError
 from m2kt.signing import TrustStore, keys
 from m2kt.signing.keys import Trusted, key_id
+from m2kt.signing.validity import ALWAYS, Validity, parse_time, time_text
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
