@@ -15,7 +15,7 @@ APP = f"import broker.main; broker.main.create_app; {LOADED}"
 
 
 def main() -> None:
-    """Print one JSON line: ``import_ms`` (median, a bare interpreter's start taken off), ``python_ms``, two booleans."""
+    """Print one JSON line: ``import_ms`` (median, less a bare interpreter's start), ``python_ms``, two booleans."""
     bare = [_milliseconds("pass") for _ in range(RUNS)]
     with_import = [_milliseconds("import m2kt") for _ in range(RUNS)]
     figures = {

@@ -14,6 +14,7 @@ from broker.db import Sessions, make_engine, make_sessions
 from broker.jobs import Bell
 from broker.services.agents import read_standing
 from broker.services.publishing import Desk
+from broker.services.sequencer import read_keeper
 from broker.settings import Settings
 from broker.storage.postgres import PostgresBlobs
 from broker.web import problems
@@ -22,7 +23,7 @@ from broker.web.deps import Context
 from broker.web.limits import BodyLimit
 from broker.worker.upkeep import Upkeep
 from m2kt import __version__
-from m2kt.signing.keys import load_private
+from m2kt.signing.keys import PrivateKey
 
 
 def create_app(settings: Settings | None = None, *, sessions: Sessions | None = None) -> FastAPI:
@@ -30,7 +31,8 @@ def create_app(settings: Settings | None = None, *, sessions: Sessions | None = 
     settings = settings or Settings.from_environment()
     engine = make_engine(settings.database_url) if sessions is None else None
     sessions = sessions or make_sessions(engine)  # type: ignore[arg-type]  # one of the two is there
-    bell, desk, closing = Bell(settings.redis_url), _desk(settings), Closing()
+    key = settings.signing_key()
+    bell, desk, closing = Bell(settings.redis_url), _desk(settings, key), Closing()
     upkeep = Upkeep(sessions, bell, desk.key, settings.keep_days)
     app = FastAPI(
         title="M2KT broker",
@@ -40,7 +42,8 @@ def create_app(settings: Settings | None = None, *, sessions: Sessions | None = 
         docs_url=None,  # both pages load scripts from a CDN
         redoc_url=None,
     )
-    app.state.context = Context(settings, sessions, upkeep.nudge, desk, closing)
+    keeper = read_keeper(key, settings.log_origin, settings.former_broker_keys, settings.log_quorum)
+    app.state.context = Context(settings, sessions, upkeep.nudge, desk, closing, keeper)
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(metrics.LedgerMetrics(sessions))
     problems.install(app)
@@ -52,9 +55,9 @@ def create_app(settings: Settings | None = None, *, sessions: Sessions | None = 
     return app
 
 
-def _desk(settings: Settings) -> Desk:
+def _desk(settings: Settings, key: PrivateKey) -> Desk:
     return Desk(
-        key=load_private(settings.broker_key),
+        key=key,
         store=PostgresBlobs(),
         standing=read_standing(settings.admin_keys, settings.worker_key),
         max_bytes=settings.max_packet_bytes,

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from m2kt.errors import UsageError
+from m2kt.signing.keys import PrivateKey, load_private, parse_private
 
 MIB = 1024 * 1024
 
@@ -18,8 +19,12 @@ class Settings(BaseSettings):
     database_url: str
     """``postgresql+psycopg://user:password@host/database``"""
     redis_url: str
-    broker_key: Path
-    """Private key that signs receipts, verdicts and state changes; a file of mode 0600."""
+    broker_key: Path | None = None
+    """File (mode 0600) of the private key that signs receipts, verdicts, state changes and the log."""
+    broker_key_pem: SecretStr | None = None
+    """The same key itself, for hosts that give secrets as variables. One of the two; never the database."""
+    former_broker_keys: Path | None = None
+    """Directory of public keys that this broker signed with before: what they signed still counts."""
     admin_keys: Path
     """Directory of public keys; their holders act as administrators."""
     max_packet_bytes: int = Field(default=16 * MIB, gt=0)
@@ -40,6 +45,24 @@ class Settings(BaseSettings):
     """A scan that asks for more address space ends, and is inconclusive."""
     keep_days: float = Field(default=30.0, ge=1)
     """How long jobs that ended, their logs and their files are kept; idempotency keys hold as long."""
+    log_origin: str | None = None
+    """Name of the transparency log; kept for ever. Without one, it is called after the broker's key."""
+    log_witnesses: tuple[str, ...] = ()
+    """Witnesses that cosign checkpoints, as a JSON list of ``<verifier key> <url>``."""
+    log_quorum: int = Field(default=0, ge=0)
+    """How many of them must have cosigned a checkpoint before anybody sees it."""
+
+    required_approvals: int = Field(default=0, ge=0)
+    """How many reviewers must approve a packet whose scan passed, before anybody can pull it."""
+
+    def signing_key(self) -> PrivateKey:
+        """The broker's own key, from the file or from the environment."""
+        if (self.broker_key is None) == (self.broker_key_pem is None):
+            raise UsageError("settings: give the broker's key as M2KT_BROKER_KEY (a file) or M2KT_BROKER_KEY_PEM")
+        if self.broker_key is not None:
+            return load_private(self.broker_key)
+        assert self.broker_key_pem is not None
+        return parse_private(self.broker_key_pem.get_secret_value().encode(), "M2KT_BROKER_KEY_PEM")
 
     @classmethod
     def from_environment(cls) -> "Settings":

@@ -10,6 +10,7 @@
     │   └── LedgerMismatch        422  ledger-mismatch           exit 14
     ├── SignatureError            422  signature-invalid         exit 20
     │   ├── UnknownKey            403  key-unknown               exit 21
+    │   │   └── KeyNotValid       403  key-not-valid             exit 24
     │   └── RequestUnsigned       401  request-unsigned          exit 22
     ├── KeyFileError              500  key-file                  exit 23
     ├── NotFound                  404  not-found                 exit 30
@@ -32,7 +33,15 @@
     ├── ModelError                422  model-invalid             exit 60
     ├── DomainError               422  domain-unknown            exit 61
     ├── ExtractionRefused         422  extraction-refused        exit 62
-    └── AlignmentRefused          422  alignment-refused         exit 63
+    ├── AlignmentRefused          422  alignment-refused         exit 63
+    └── LogError                  422  log-invalid               exit 70
+        ├── CheckpointInvalid     422  checkpoint-invalid        exit 71
+        ├── ProofInvalid          422  log-proof-invalid         exit 72
+        ├── LogFrozen             422  log-frozen                exit 73
+        ├── LogRolledBack         422  log-rolled-back           exit 74
+        ├── SplitView             422  log-split-view            exit 75
+        ├── LogTampered           500  log-tampered              exit 76
+        └── NotLogged             503  not-logged                exit 77
 
 One class = one HTTP status, one stable ``code`` and one exit code. ``hint`` says the next step; the broker's
 problem+json, the command line and the SDK all read the same three attributes.
@@ -96,6 +105,11 @@ class SignatureError(M2KTError):
 class UnknownKey(SignatureError):
     status, code, exit_code = 403, "key-unknown", 21
     default_hint = "Register the signer with `m2kt agent register`, or trust its key file."
+
+
+class KeyNotValid(UnknownKey):
+    code, exit_code = "key-not-valid", 24
+    default_hint = "Use the holder's present key: `m2kt key list` shows which are valid, and since when."
 
 
 class RequestUnsigned(SignatureError):
@@ -211,6 +225,48 @@ class ExtractionRefused(M2KTError):
 class AlignmentRefused(M2KTError):
     status, code, exit_code = 422, "alignment-refused", 63
     default_hint = "The student was left as it was; look at the coverage report."
+
+
+class LogError(M2KTError):
+    status, code, exit_code = 422, "log-invalid", 70
+    default_hint = (
+        "Trust nothing new from this broker until its operator has explained it; docs/log.md says what to keep."
+    )
+
+
+class CheckpointInvalid(LogError):
+    code, exit_code = "checkpoint-invalid", 71
+
+
+class ProofInvalid(LogError):
+    code, exit_code = "log-proof-invalid", 72
+
+
+class LogFrozen(LogError):
+    code, exit_code = "log-frozen", 73
+    default_hint = (
+        "Somebody holds the log's news back, or its sequencer stands still: ask its operator, check your clock."
+    )
+
+
+class LogRolledBack(LogError):
+    code, exit_code = "log-rolled-back", 74
+    default_hint = "The log is shorter than it was: keep the remembered checkpoint as evidence, ask its operator."
+
+
+class SplitView(LogError):
+    code, exit_code = "log-split-view", 75
+    default_hint = "The log told others something else: keep both checkpoints as evidence, ask its operator."
+
+
+class LogTampered(LogError):
+    status, code, exit_code = 500, "log-tampered", 76
+    default_hint = "Stop publishing and compare the database with a backup; `m2kt log monitor` names the rows."
+
+
+class NotLogged(LogError):
+    status, code, exit_code = 503, "not-logged", 77
+    default_hint = "Wait a moment: the worker's sequencer has not integrated it; look whether a worker runs."
 
 
 def catalogue(base: type[M2KTError] = M2KTError) -> Iterator[type[M2KTError]]:

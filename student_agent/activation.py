@@ -2,15 +2,19 @@
 
     STATE/memories/<packet digest>-<random>/   whole memories, written before they are pointed at, never changed after
     STATE/active.json                          the pointer: active memories in order of activation
+    STATE/lock                                 held by the one process that changes them
 
 A crash at any moment leaves the old pointer or the new one, and at most a directory that nothing points at. Removing a
 packet is a new pointer without it; the student's own weights are never written.
 """
 
+import fcntl
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +22,7 @@ from m2kt.errors import NotFound, RuntimeFault
 from m2kt.files import disk_errors, sync_directory, write_atomically
 from student_agent.card import CARD, WEIGHTS, read_card
 
-POINTER = "active.json"
+POINTER, LOCK = "active.json", "lock"
 SCHEMA = "m2kt.active/1"
 
 
@@ -40,17 +44,27 @@ class State:
         """What is in force, in order of activation."""
         try:
             found = json.loads((self.root / POINTER).read_bytes())
+            if found["schema"] != SCHEMA:
+                raise ValueError("another schema than this version's")
+            return [Active(**each) for each in found["packets"]]
         except FileNotFoundError:
             return []
-        except (OSError, ValueError) as error:
-            raise RuntimeFault(f"{self.root / POINTER} cannot be read: {error}") from error
-        if not isinstance(found, dict) or found.get("schema") != SCHEMA:
-            raise RuntimeFault(f"{self.root / POINTER} is not a pointer of this version")
-        return [Active(**each) for each in found["packets"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RuntimeFault(f"{self.root / POINTER} cannot be read: {error!r}") from error
 
     def memories(self) -> list[Path]:
         """Directories of the active memories, in order."""
         return [self.root / "memories" / each.memory for each in self.active()]
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """One change at a time: another process that changes this state waits here, and for no dead one."""
+        with disk_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = (self.root / LOCK).open("w")
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def adopt(self, source: Path) -> Active:
         """Copy a trained memory into the state directory, whole or not at all. It is not in force yet."""
@@ -70,18 +84,19 @@ class State:
         return Active(packet_id, name)
 
     def activate(self, adopted: Active) -> None:
-        """Put an adopted memory in force, in place of an older one of the same packet."""
+        """Put an adopted memory in force, in place of an older one of the same packet (both within `changing`)."""
         read_card(self.root / "memories" / adopted.memory)
         self._point([*(each for each in self.active() if each.packet_id != adopted.packet_id), adopted])
 
     def remove(self, packet_id: str) -> None:
         """Take a packet out of force and delete its memory; `NotFound` when it is not in force."""
-        active = self.active()
-        kept = [each for each in active if each.packet_id != packet_id]
-        if len(kept) == len(active):
-            there = ", ".join(each.packet_id for each in active) or "nothing"
-            raise NotFound(f"{packet_id} is not active here", hint=f"Active: {there}.")
-        self._point(kept)
+        with self.changing():
+            active = self.active()
+            kept = [each for each in active if each.packet_id != packet_id]
+            if len(kept) == len(active):
+                there = ", ".join(each.packet_id for each in active) or "nothing"
+                raise NotFound(f"{packet_id} is not active here", hint=f"Active: {there}.")
+            self._point(kept)
 
     def _point(self, active: list[Active]) -> None:
         pointer = {"schema": SCHEMA, "packets": [asdict(each) for each in active]}

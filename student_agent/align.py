@@ -23,14 +23,15 @@ from m2kt.packet.knowledge import Knowledge, from_tensors
 from m2kt.signing import TrustStore, verify_packet
 from student_agent.artifact import save_memory, shape_of
 from student_agent.assemble import assemble
+from student_agent.batches import Prober
 from student_agent.card import Card
 from student_agent.isolation import isolate
 from student_agent.losses import Lambdas
 from student_agent.memory import ConceptMemory, trained_parameters
-from student_agent.projection import project, share_anchors
-from student_agent.rendering import Vocabulary, learn_vocabulary
+from student_agent.projection import keep_shared, project, share_anchors
 from student_agent.specs import check_spec
-from student_agent.training import Prober, Schedule, train
+from student_agent.training import Schedule, train
+from student_agent.vocabulary import Vocabulary, learn_vocabulary
 
 FLOOR = 0.5
 """Least share of the packet's chains that the student's tokenizer must be able to follow."""
@@ -83,7 +84,9 @@ def align(lm: LanguageModel, knowledge: Knowledge, schedule: Schedule) -> tuple[
     torch.manual_seed(schedule.seed)
     vocabulary = learn_vocabulary(knowledge, lm.tokenizer, schedule.seed)
     _require_coverage(vocabulary)
-    projection = project(lm, knowledge, share_anchors(knowledge, vocabulary))
+    anchors = share_anchors(knowledge, vocabulary)
+    knowledge, came = keep_shared(knowledge, anchors), len(knowledge.centroids)
+    projection = project(lm, knowledge, anchors)
     memory = assemble(lm, knowledge, vocabulary, projection)
     prober = Prober(lm, knowledge, vocabulary, projection)
     losses = train(
@@ -98,7 +101,9 @@ def align(lm: LanguageModel, knowledge: Knowledge, schedule: Schedule) -> tuple[
         "trained_parameters": trained_parameters(memory),
         "steps": schedule.steps,
         "seconds": round(time.perf_counter() - started, 2),
-        "shared_symbols": len(projection.anchors.strings),
+        "shared_symbols": len(anchors.strings),
+        "longest_symbol": anchors.pieces,
+        "concepts_left_out": came - len(knowledge.centroids),
     }
 
 
@@ -115,6 +120,6 @@ def schedule_of(given: dict[str, Any]) -> Schedule:
     kinds = {each.name: type(each.default) for each in fields(Schedule)}
     for name, value in given.items():
         known = name in kinds and not isinstance(value, bool) and isinstance(value, (kinds[name], int))
-        if not known or not 0 <= float(value) < 2**31:
-            raise UsageError(f"schedule: {name}={value!r} is not one of {', '.join(kinds)}, as a number")
+        if not known or not 0 <= value < 2**31 or (value == 0 and name != "seed"):
+            raise UsageError(f"schedule: {name}={value!r} is not one of {', '.join(kinds)}, as a positive number")
     return Schedule(**given)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from m2kt.neural.decode import by_length, encode, greedy
+from m2kt.neural.decode import by_length, encode, greedy, room
 from m2kt.neural.forward import batched, layer_states, rows_per_batch
 from m2kt.neural.models import LanguageModel
 from student_agent.memory import ConceptMemory
@@ -27,6 +27,7 @@ class AlignedStudent:
     @torch.inference_mode()
     def logits(self, ids: Tensor, at: Tensor | None = None) -> Tensor:
         """Scores at positions ``at`` (B, P), or everywhere: the student's logits, or log-probabilities once mixed."""
+        room(self.lm, ids.shape[1] - 1, 1)  # refuses a text that is longer than the student's context
         ids = ids.to(self.lm.device)
         if not self.memories:
             every: Tensor = self.lm.model(input_ids=ids, use_cache=False).logits
@@ -40,18 +41,25 @@ class AlignedStudent:
         return mixed
 
     def write(self, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
-        """Greedy continuations as text, special tokens left out."""
+        """Greedy continuations as text, special tokens left out; they end with the student's context at the latest."""
         rows = encode(self.lm, prompts)
         written = [""] * len(rows)
         for indices, ids in by_length(rows):
-            for part in batched(len(indices), rows_per_batch(self.lm, ids.shape[1] + max_new_tokens)):
-                out = greedy(self.next_logits, ids[part], self.lm.end_ids, max_new_tokens)
-                texts = self.lm.tokenizer.batch_decode(
-                    out, skip_special_tokens=True, clean_up_tokenization_spaces=False
-                )
-                for index, text in zip(indices[part], texts, strict=True):
-                    written[index] = text
+            longest = room(self.lm, ids.shape[1], max_new_tokens)
+            for part in batched(len(indices), rows_per_batch(self.lm, ids.shape[1] + longest)):
+                out = greedy(self.next_logits, ids[part], self.lm.end_ids, longest)
+                for index, row in zip(indices[part], out, strict=True):
+                    written[index] = self._said(rows[index], row)
         return written
+
+    def _said(self, prompt: list[int], row: list[int]) -> str:
+        """The text that ``row`` adds to ``prompt``: decoders put spaces between tokens, so neither is read alone."""
+        heard, whole = (
+            self.lm.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            for ids in (prompt, [*prompt, *row])
+        )
+        added: str = whole[len(heard) :]
+        return added
 
 
 def _take(values: Tensor, at: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Trained memories to and from disk."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -14,10 +15,10 @@ from student_agent.memory import ConceptMemory, Shape
 
 
 def save_memory(directory: Path, memory: ConceptMemory, card: Card) -> None:
-    """Write weights and card; the card last, so that a directory with a card is whole."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in memory.state_dict().items()}
-    write_atomically(directory / WEIGHTS, save(weights))
-    write_atomically(directory / CARD, card.to_bytes())
+    """Write weights and card; the card last and with the weights' digest, so that a directory with a card is whole."""
+    weights = save({name: tensor.detach().cpu().contiguous() for name, tensor in memory.state_dict().items()})
+    write_atomically(directory / WEIGHTS, weights)
+    write_atomically(directory / CARD, replace(card, weights_sha256=_digest(weights)).to_bytes())
 
 
 def load_memory(directory: Path, lm: LanguageModel) -> ConceptMemory:
@@ -29,9 +30,12 @@ def load_memory(directory: Path, lm: LanguageModel) -> ConceptMemory:
             hint="Align the packet again for this student: `python -m student_agent take`.",
         )
     try:
+        weights = (directory / WEIGHTS).read_bytes()
+        if _digest(weights) != card.weights_sha256:
+            raise ValueError("its weights are not those that its card names")
         memory = ConceptMemory(Shape(**card.shape))
-        memory.load_state_dict(load((directory / WEIGHTS).read_bytes()))
-    except (OSError, SafetensorError, RuntimeError, TypeError) as error:
+        memory.load_state_dict(load(weights))
+    except (OSError, ValueError, SafetensorError, RuntimeError, TypeError) as error:
         raise ModelError(f"the memory in {directory} is damaged: {error}", hint="Align the packet again.") from error
     return memory.to(lm.device).eval().requires_grad_(False)
 
@@ -39,3 +43,7 @@ def load_memory(directory: Path, lm: LanguageModel) -> ConceptMemory:
 def shape_of(memory: ConceptMemory) -> dict[str, int]:
     """The memory's sizes as the card holds them."""
     return asdict(memory.shape)
+
+
+def _digest(data: bytes) -> str:
+    return "sha256:" + sha256(data).hexdigest()

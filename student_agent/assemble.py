@@ -6,9 +6,10 @@ from torch import Tensor
 from m2kt.neural.forward import layer_states
 from m2kt.neural.models import LanguageModel
 from m2kt.packet.knowledge import UNUSED, Knowledge
-from student_agent.memory import ConceptMemory, Shape, pad_tokens
+from student_agent.memory import ConceptMemory, Shape
 from student_agent.projection import Projection, head_rows
-from student_agent.rendering import Vocabulary
+from student_agent.spelling import Variant
+from student_agent.vocabulary import Vocabulary
 
 
 def pointer_numbers(knowledge: Knowledge) -> list[list[int]]:
@@ -26,26 +27,30 @@ def assemble(lm: LanguageModel, knowledge: Knowledge, vocabulary: Vocabulary, pr
     """An untrained memory whose buffers hold the projected packet, on the student's device."""
     pointers = pointer_numbers(knowledge)
     grounded = sorted(set(knowledge.groundings.ravel().tolist()) - {UNUSED})
+    spellings = _spellings(vocabulary, grounded)
+    anchors = projection.anchors
     shape = Shape(
         states=_states_width(lm),
         width=projection.values.shape[1],
-        vocabulary=lm.head.weight.shape[0],
         concepts=len(knowledge.centroids),
         slots=knowledge.groundings.shape[1],
         classes=knowledge.class_count,
         pointers=sum(map(len, pointers)),
-        anchors=len(projection.anchors.strings),
-        variants=max(map(len, projection.anchors.tokens)),
+        anchors=len(anchors.strings),
+        variants=max(map(len, anchors.spellings)),
+        pieces=anchors.pieces,
         symbols=len(grounded),
+        spellings=len(spellings),
+        longest=max(map(len, (variant for variant, _ in spellings)), default=1),
     )
     memory = ConceptMemory(shape)
     memory.values.copy_(projection.values)
     memory.classes.copy_(torch.from_numpy(knowledge.classes.copy()))
     memory.grounded.copy_(_grounded_table(knowledge, grounded))
     memory.pointer_of.copy_(_pointer_table(knowledge, pointers, shape.pointers))
-    memory.symbol_of.copy_(_symbol_of(vocabulary, grounded, shape.vocabulary))
-    memory.anchor_tokens.copy_(pad_tokens(projection.anchors.tokens))
-    weight, bias = head_rows(lm, [tokens[0] for tokens in projection.anchors.tokens])
+    memory.spotter.fill(spellings)
+    memory.speller.fill(anchors.spellings)
+    weight, bias = head_rows(lm, [variants[0] for variants in anchors.spellings])
     memory.head.copy_(weight)
     memory.head_bias.copy_(bias)
     return memory.to(lm.device)
@@ -71,10 +76,7 @@ def _pointer_table(knowledge: Knowledge, pointers: list[list[int]], unused: int)
     return torch.tensor(rows)
 
 
-def _symbol_of(vocabulary: Vocabulary, grounded: list[int], size: int) -> Tensor:
-    """Grounded symbol of each of the student's tokens, (V,); the number past the last for all others."""
-    table = torch.full((size,), len(grounded))
-    for number, symbol in enumerate(grounded):
-        for token in vocabulary.tokens.get(symbol, ()):
-            table[token] = number
-    return table
+def _spellings(vocabulary: Vocabulary, grounded: list[int]) -> list[tuple[Variant, int]]:
+    """Every spelling of every grounded symbol, with the symbol's number."""
+    numbered = enumerate(grounded)
+    return [(variant, number) for number, symbol in numbered for variant in vocabulary.tokens.get(symbol, ())]

@@ -20,6 +20,7 @@ class Card:
     student_sha256: str
     shape: dict[str, int]
     report: dict[str, Any]
+    weights_sha256: str = ""  # of `memory.safetensors`; known once that is written
 
     def to_bytes(self) -> bytes:
         """JSON, with the schema that this version writes."""

@@ -26,9 +26,10 @@ def read_checks(path: Path, part: str) -> list[Check]:
     if part not in PARTS:
         raise UsageError(f"part must be one of {', '.join(PARTS)}, not {part!r}")
     checks = [_parse(path, number, line) for number, line in enumerate(_lines(path), 1) if line.strip()]
-    if not checks:
-        raise UsageError(f"{path} holds no checks")
-    return [each for each in checks if part in ("all", _half(each.prompt))]
+    chosen = [each for each in checks if part in ("all", _half(each.prompt))]
+    if not chosen:
+        raise UsageError(f"{path} holds no checks" + (f" for the half {part!r}" if checks else ""))
+    return chosen
 
 
 def _half(prompt: str) -> str:

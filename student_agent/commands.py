@@ -42,13 +42,14 @@ def take(
     ] = None,
     delta: Annotated[float, typer.Option(help="Least proven gain in accuracy.")] = Policy.delta,
     activate_unverified: Annotated[bool, typer.Option(help="Activate without checks.")] = False,
+    without_log: Annotated[bool, typer.Option(help="Take also what the broker's log does not hold.")] = False,
     steps: Annotated[int | None, typer.Option(help="Alignment steps.", min=1)] = None,
     device: Device = "auto",
     log: Annotated[Path, typer.Option(help="Log of the child processes.")] = Path("take.log"),
 ) -> None:
     """Pull a packet, verify, align, check behaviour, then activate it or leave the student as it was; report."""
     student = Student(model, state, checks, general, device, schedule={"steps": steps} if steps else {})
-    policy = Policy(delta=delta, activate_unverified=activate_unverified)
+    policy = Policy(delta=delta, activate_unverified=activate_unverified, require_log=not without_log)
     with bars() as show:
         outcome = take_from_broker(
             packet_id, broker, load_private(key), TrustStore.from_path(trust), student, policy, show, log

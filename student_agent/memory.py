@@ -1,59 +1,73 @@
 """The attention-based CAL: a concept memory beside a frozen student.
 
-At every position the memory guesses which decision is due (or none), points to the tokens that fill its role slots, and
-weighs every concept by how surely those tokens are its grounding. The weighted value is read through the student's own
-head and mixed into the student's distribution by the total weight. Where nothing matches, the total weight is near zero
-and the student speaks for itself; without the memory it is, bit for bit, the student.
+At every position the memory guesses which decision is due (or none, or which token of one that is being spelled out),
+points to the tokens that fill its role slots, and weighs every concept by how surely those tokens are its grounding.
+The weighted value is read through the student's own head and mixed into the student's distribution by the total weight.
+Where nothing matches, the total weight is near zero and the student speaks for itself; without the memory it is, bit
+for bit, the student.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
+from student_agent.spelling import Speller, Spotter
+
 EPSILON = 1e-9
+MOST = 1 - 1e-6
+"""Highest weight of a memory: below 1 in float32 too, so that no token's probability (or gradient) is lost in log 0."""
 DISTANCES = 64
 """Relative distances told apart by the pointers' bias; farther ones share the last."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a memory: K concepts, R slots, H pointers (one per class and slot), A anchors, G grounded symbols."""
+    """Sizes of a memory: K concepts, R slots, H pointers (one per class and slot), A anchors, G grounded symbols.
+
+    An anchor has at most M ``variants``, each of at most L ``pieces`` (tokens); ``spellings`` and ``longest`` are the
+    same for the grounded symbols.
+    """
 
     states: int  # width of the student's layers side by side
     width: int  # d_S
-    vocabulary: int
     concepts: int
     slots: int
     classes: int
     pointers: int
     anchors: int
-    variants: int  # most tokens of one anchor
+    variants: int
+    pieces: int
     symbols: int  # G
+    spellings: int
+    longest: int
     key: int = 32
+
+    @property
+    def dues(self) -> int:
+        """What can be due at a position: each piece of each class's decision, or nothing (the last)."""
+        return self.classes * self.pieces + 1
 
 
 @dataclass(frozen=True)
 class Readout:
-    """What the memory says at P positions of B texts of T tokens."""
+    """What the memory says at P positions of B texts of T tokens, for each of the L pieces of a decision."""
 
-    class_logits: Tensor  # (B, P, C + 1), the last is "no decision"
+    due_logits: Tensor  # (B, P, C * L + 1): class c, piece l at c * L + l; the last is "no decision"
     pointers: Tensor  # (B, P, H, T) attention over the text
-    weight: Tensor  # (B, P) total weight of the memory, in [0, 1]
-    anchor_logits: Tensor  # (B, P, A) the read-out through the student's head
+    weight: Tensor  # (B, P, L) weight of the memory, in [0, 1] together
+    anchor_logits: Tensor  # (B, P, L, A) the read-out through the student's head
+    fits: Tensor  # (B, P, A, M, L) whether a variant continues what was written with its piece l
 
 
 class ConceptMemory(nn.Module):
-    """Trained: keys, queries, distances, classes. Fixed: everything that came from packet and student (buffers)."""
+    """Trained: keys, queries, distances, dues. Fixed: everything that came from packet and student (buffers)."""
 
     values: Tensor
     grounded: Tensor
     pointer_of: Tensor
     classes: Tensor
-    symbol_of: Tensor
-    anchor_tokens: Tensor
     head: Tensor
     head_bias: Tensor
 
@@ -63,26 +77,36 @@ class ConceptMemory(nn.Module):
         self.key = nn.Linear(shape.states, shape.key, bias=False)
         self.query = nn.Linear(shape.states, shape.pointers * shape.key, bias=False)
         self.distance = nn.Parameter(torch.zeros(shape.pointers, DISTANCES))
-        self.classify = nn.Sequential(nn.Linear(shape.states, 64), nn.GELU(), nn.Linear(64, shape.classes + 1))
+        self.classify = nn.Sequential(nn.Linear(shape.states, 64), nn.GELU(), nn.Linear(64, shape.dues))
+        self.spotter = Spotter(shape.spellings, shape.longest, shape.symbols)
+        self.speller = Speller(shape.anchors, shape.variants, shape.pieces)
         self.register_buffer("values", torch.zeros(shape.concepts, shape.width))
         self.register_buffer("grounded", torch.zeros(shape.concepts, shape.slots, dtype=torch.long))  # G: unused
         self.register_buffer("pointer_of", torch.zeros(shape.concepts, shape.slots, dtype=torch.long))  # H: unused
         self.register_buffer("classes", torch.zeros(shape.concepts, dtype=torch.long))
-        self.register_buffer("symbol_of", torch.zeros(shape.vocabulary, dtype=torch.long))  # G: not a symbol
-        self.register_buffer("anchor_tokens", torch.zeros(shape.anchors, shape.variants, dtype=torch.long))  # -1: none
         self.register_buffer("head", torch.zeros(shape.anchors, shape.width))
         self.register_buffer("head_bias", torch.zeros(shape.anchors))
 
     def forward(self, states: Tensor, ids: Tensor, at: Tensor) -> Readout:
         """Read at positions ``at`` (B, P) of texts ``ids`` (B, T) with layer states (B, T, states)."""
         here = torch.gather(states, 1, at[..., None].expand(-1, -1, states.shape[-1]))  # (B, P, states)
-        class_logits = self.classify(here)
+        due_logits = self.classify(here)
         pointers = self._point(here, states, at)
-        scores = class_logits.log_softmax(-1)[..., self.classes] + self._match(pointers, ids)  # (B, P, K)
-        weights = scores.exp()
-        total = weights.sum(-1)
-        value = weights @ self.values / (total[..., None] + EPSILON)  # (B, P, d_S)
-        return Readout(class_logits, pointers, total.clamp(max=1 - EPSILON), F.linear(value, self.head, self.head_bias))
+        weights = (self._dues(due_logits) + self._match(pointers, ids)[:, :, None]).exp()  # (B, P, L, K)
+        total = weights.sum(-1)  # (B, P, L)
+        value = weights @ self.values / (total[..., None] + EPSILON)  # (B, P, L, d_S)
+        anchor_logits = F.linear(value, self.head, self.head_bias)
+        begun, fits = self.speller.begun(ids, at)
+        total = total * _going_on(anchor_logits, begun, fits)
+        scale = MOST / total.sum(-1, keepdim=True).clamp(min=MOST)
+        return Readout(due_logits, pointers, total * scale, anchor_logits, fits)
+
+    def _dues(self, due_logits: Tensor) -> Tensor:
+        """Log-probability that piece l of concept i's class is due, (B, P, L, K)."""
+        logs = due_logits.log_softmax(-1)[..., :-1]
+        by_class = logs.reshape(*logs.shape[:-1], self.shape.classes, self.shape.pieces)
+        due: Tensor = by_class[..., self.classes, :].transpose(-1, -2)
+        return due
 
     def _point(self, here: Tensor, states: Tensor, at: Tensor) -> Tensor:
         """Attention of every pointer over the text so far, (B, P, H, T)."""
@@ -96,7 +120,7 @@ class ConceptMemory(nn.Module):
 
     def _match(self, pointers: Tensor, ids: Tensor) -> Tensor:
         """Log weight with which the pointed-at tokens are each concept's grounding, (B, P, K)."""
-        member = F.one_hot(self.symbol_of[ids], self.shape.symbols + 1).to(pointers.dtype)  # (B, T, G + 1)
+        member = F.one_hot(self.spotter(ids), self.shape.symbols + 1).to(pointers.dtype)  # (B, T, G + 1)
         seen = torch.einsum("bpht,btg->bphg", pointers, member)[..., : self.shape.symbols]
         logs = (seen + EPSILON).log()
         logs = F.pad(logs, (0, 1, 0, 1))  # an unused slot weighs 1: log 0 at pointer H, symbol G
@@ -106,25 +130,17 @@ class ConceptMemory(nn.Module):
     def mix(self, readout: Readout, logits: Tensor) -> Tensor:
         """The student's log-probabilities (B, P, V) with the memory mixed in by its weight."""
         own = logits.log_softmax(-1)
-        said = self._spread(readout.anchor_logits.log_softmax(-1), own)  # (B, P, V)
-        weight = readout.weight[..., None]
-        return torch.logaddexp(own + torch.log1p(-weight), said + (weight + EPSILON).log())
+        said = self.speller.spread(readout.anchor_logits, readout.fits, readout.weight, own)  # (B, P, V)
+        silent = torch.log1p(-readout.weight.sum(-1, keepdim=True))
+        return torch.logaddexp(own + silent, (said + EPSILON * EPSILON).log())
 
-    def _spread(self, anchors: Tensor, own: Tensor) -> Tensor:
-        """Anchors' log-probabilities as tokens'; among several tokens of one anchor the student's own shares decide."""
-        known = self.anchor_tokens >= 0  # (A, M)
-        tokens = self.anchor_tokens.clamp(min=0)
-        shares = own[..., tokens].masked_fill(~known, float("-inf")).log_softmax(-1)  # (B, P, A, M)
-        said = torch.full_like(own, float("-inf"))
-        return said.index_copy(-1, tokens[known], (anchors[..., None] + shares)[..., known])
+
+def _going_on(anchor_logits: Tensor, begun: Tensor, fits: Tensor) -> Tensor:
+    """How sure it is that there is a next piece, (B, P, L): of the anchors that were begun, one may end here."""
+    chances = anchor_logits.softmax(-1).transpose(-1, -2)  # (B, P, A, L)
+    return (chances * fits.any(3)).sum(2) / ((chances * begun.any(3)).sum(2) + EPSILON)
 
 
 def trained_parameters(memory: ConceptMemory) -> int:
     """Number of scalars that alignment trains."""
     return sum(each.numel() for each in memory.parameters())
-
-
-def pad_tokens(tokens: Sequence[Sequence[int]]) -> Tensor:
-    """Rows of token ids as one table, -1 at the right."""
-    width = max(len(row) for row in tokens)
-    return torch.tensor([[*row, *[-1] * (width - len(row))] for row in tokens])

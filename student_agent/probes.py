@@ -41,36 +41,46 @@ class Unroller:
         self._sorted = codes[self._order]
 
     def _codes(self, classes: Ints, groundings: Ints) -> Ints:
-        """One number per (class, grounding), exact: Python ints, since strings^slots may pass 64 bits."""
-        codes = classes.astype(object)
+        """One number per (class, grounding), exact: Python ints where strings^slots would pass 64 bits."""
+        whole = self._knowledge.class_count * self._base ** groundings.shape[1] < 2**62
+        codes = classes.astype(np.int64 if whole else object)
         for column in groundings.T:
-            codes = codes * self._base + (column.astype(object) + 1)
+            codes = codes * self._base + (column.astype(codes.dtype) + 1)
         return np.asarray(codes)
 
     def unroll(self, template: Template, count: int, rng: np.random.Generator) -> Probes:
-        """At most ``count`` chains; those that reach a grounding without a concept are drawn anew, a few times."""
+        """At most ``count`` chains. Those that reach a grounding without a concept, or a choice that leads out of the
+        template, are drawn anew a few times, each time more of them."""
         rounds = [self._unroll_once(template, count, rng)]
         while sum(len(each.symbols) for each in rounds) < count and len(rounds) < ROUNDS:
-            rounds.append(self._unroll_once(template, count, rng))
+            rounds.append(self._unroll_once(template, count * 2 ** len(rounds), rng))
         symbols = np.concatenate([each.symbols for each in rounds])[:count]
         return Probes(template, symbols, np.concatenate([each.concepts for each in rounds])[:count])
 
     def _unroll_once(self, template: Template, count: int, rng: np.random.Generator) -> Probes:
         symbols = np.full((count, len(template)), MISSING, np.int64)
-        concepts: list[Ints] = []
+        concepts = np.zeros((count, 0), np.int64)
         for position, (kind, argument, _, _) in enumerate(template.elements.tolist()):
             if kind == Element.LITERAL:
                 symbols[:, position] = argument
             elif kind == Element.SLOT:
-                symbols[:, position] = rng.choice(np.flatnonzero(self._knowledge.alphabets[argument]), count)
+                symbols[:, position] = rng.choice(np.flatnonzero(self._knowledge.alphabets[argument]), len(symbols))
             elif kind == Element.COPY:
                 symbols[:, position] = symbols[:, argument]
             else:
-                concepts.append(self._find(argument, symbols))
-                symbols[:, position] = np.where(concepts[-1] >= 0, self._answers[concepts[-1]], MISSING)
-        found = np.stack(concepts, 1) if concepts else np.zeros((count, 0), np.int64)
-        whole = (found >= 0).all(1)
-        return Probes(template, symbols[whole], found[whole])
+                found = self._find(argument, symbols)
+                symbols[:, position] = np.where(found >= 0, self._answers[found], MISSING)
+                goes_on = (found >= 0) & self._allowed(argument, symbols[:, position])
+                symbols, concepts = symbols[goes_on], np.column_stack([concepts, found])[goes_on]
+        return Probes(template, symbols, concepts)
+
+    def _allowed(self, decision: int, symbols: Ints) -> NDArray[np.bool_]:
+        """Whether the template goes on after this decision of ``symbols`` (N,)."""
+        choices = self._knowledge.choices
+        if choices is None or choices[decision] == UNUSED:
+            return np.ones(len(symbols), bool)
+        allowed: NDArray[np.bool_] = self._knowledge.alphabets[choices[decision]][symbols] > 0
+        return allowed
 
     def _find(self, decision: int, symbols: Ints) -> Ints:
         """Concept of each chain at a decision, or MISSING, (N,)."""

@@ -4,7 +4,8 @@ A concept's mean logits on the anchors are ``W_T c``. Its image is the student's
 come closest: ``v = argmin || W_S v - center(W_T c) ||^2 + lambda ||v||^2``, ridge regression with one solution.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,9 +13,11 @@ from torch import Tensor
 
 from m2kt.errors import AlignmentRefused
 from m2kt.neural.models import LanguageModel
+from m2kt.packet.controls import decoded
 from m2kt.packet.knowledge import Knowledge
 from student_agent.losses import l_align
-from student_agent.rendering import Vocabulary
+from student_agent.spelling import Variant
+from student_agent.vocabulary import Vocabulary
 
 RIDGE = 1e-3
 """Lambda, as a share of the mean eigenvalue of W_S^T W_S."""
@@ -27,8 +30,13 @@ class Anchors:
     """The shared symbols, A of them, as the student reads them."""
 
     strings: tuple[int, ...]
-    tokens: tuple[tuple[int, ...], ...]  # the student's tokens of each, the commonest first
+    spellings: tuple[tuple[Variant, ...], ...]  # the student's spellings of each, the commonest first
     rows: tuple[int, ...]  # their rows among the packet's anchors
+
+    @property
+    def pieces(self) -> int:
+        """Most tokens of one spelling."""
+        return max(len(variant) for variants in self.spellings for variant in variants)
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class Projection:
 def share_anchors(knowledge: Knowledge, vocabulary: Vocabulary) -> Anchors:
     """The anchors that the student has tokens for; `AlignmentRefused` when fewer than two."""
     shared = [
-        (string, tuple(token for token, _ in vocabulary.decided[string].most_common()), row)
+        (string, tuple(variant for variant, _ in vocabulary.decided[string].most_common()), row)
         for row, string in enumerate(knowledge.anchor_strings.tolist())
         if string in vocabulary.decided
     ]
@@ -55,8 +63,20 @@ def share_anchors(knowledge: Knowledge, vocabulary: Vocabulary) -> Anchors:
             f"packet and student share {len(shared)} of {len(knowledge.anchors)} symbols; at least 2 are needed",
             hint="The two tokenizers have too little in common for this packet.",
         )
-    strings, tokens, rows = zip(*shared, strict=True)
-    return Anchors(strings, tokens, rows)
+    strings, spellings, rows = zip(*shared, strict=True)
+    return Anchors(strings, spellings, rows)
+
+
+def keep_shared(knowledge: Knowledge, anchors: Anchors) -> Knowledge:
+    """Without the concepts whose symbol the student cannot write: they would decode to the next best one, falsely."""
+    best = np.array(decoded(knowledge))
+    kept = np.isin(best, anchors.rows)
+    if kept.all():
+        return knowledge
+    if not kept.any():
+        raise AlignmentRefused("the student can write the symbol of none of the packet's concepts")
+    names = ("centroids", "dispersion", "support", "groundings", "classes")
+    return replace(knowledge, **{name: getattr(knowledge, name)[kept] for name in names})
 
 
 def project(lm: LanguageModel, knowledge: Knowledge, anchors: Anchors) -> Projection:
@@ -65,7 +85,7 @@ def project(lm: LanguageModel, knowledge: Knowledge, anchors: Anchors) -> Projec
     teacher = torch.from_numpy(knowledge.anchors[rows].astype(np.float64))
     bias = torch.from_numpy(knowledge.anchor_bias[rows].astype(np.float64))
     target = _centered(torch.from_numpy(knowledge.centroids.astype(np.float64)) @ teacher.T + bias)  # (K, A)
-    weight, own_bias = head_rows(lm, [tokens[0] for tokens in anchors.tokens])
+    weight, own_bias = head_rows(lm, [variants[0] for variants in anchors.spellings])
     values = ridge(_centered(weight.T).T, target - _centered(own_bias[None]))
     read = _centered(values @ weight.T + own_bias)
     agreement = float((read.argmax(1) == target.argmax(1)).double().mean())
@@ -80,11 +100,12 @@ def project(lm: LanguageModel, knowledge: Knowledge, anchors: Anchors) -> Projec
     return Projection(anchors, values.float(), answers, agreement, residual, float(l_align(read, target)))
 
 
-def head_rows(lm: LanguageModel, tokens: list[int]) -> tuple[Tensor, Tensor]:
-    """The student's unembedding rows (A, d_S) and biases (A,) of ``tokens``, in float64 on the CPU."""
-    weight = lm.head.weight[tokens].double().cpu()
-    bias = lm.head.bias[tokens].double().cpu() if lm.head.bias is not None else torch.zeros(len(tokens)).double()
-    return weight, bias
+def head_rows(lm: LanguageModel, spellings: Sequence[Variant]) -> tuple[Tensor, Tensor]:
+    """The student's unembedding rows (A, d_S) and biases (A,), in float64 on the CPU; of several tokens the mean."""
+    head = lm.head
+    biases = head.bias if head.bias is not None else torch.zeros(len(head.weight))
+    weight = torch.stack([head.weight[list(variant)].double().mean(0).cpu() for variant in spellings])
+    return weight, torch.stack([biases[list(variant)].double().mean().cpu() for variant in spellings])
 
 
 def ridge(weight: Tensor, target: Tensor) -> Tensor:

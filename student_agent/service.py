@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from m2kt.agent.child import OnProgress, progress
-from m2kt.client import Client
+from m2kt.client import Client, LogRules
 from m2kt.client.predicates import OUTCOME
 from m2kt.errors import UsageError
+from m2kt.log import Memory, NoteKey
 from m2kt.packet import PacketId
 from m2kt.signing import PrivateKey, TrustStore, attest, key_id
 from m2kt.signing.keys import load_private
@@ -29,14 +30,28 @@ def take_from_broker(
     on_progress: OnProgress,
     log: Path,
 ) -> Outcome:
-    """Pull ``packet_id``, take it (`take`), and report what it did, signed by this student's key."""
-    with Client(broker, key, trust) as client:
+    """Pull ``packet_id``, take it (`take`), and report what it did, signed by this student's key.
+
+    The last checkpoint of the broker's log is kept beside the student's state, so that a log that changes its past, or
+    stands still, shows.
+    """
+    with Client(broker, key, trust, log=_log_rules(student, policy)) as client:
         data = client.fetch(packet_id)
-        client.verify(packet_id, data)
-        outcome = take(data, trust, student, policy, on_progress, log)
+        counted = client.verify(packet_id, data).key_ids
+        outcome = take(data, TrustStore(trust[each] for each in counted), student, policy, on_progress, log)
         told = predicate(outcome, key_id(key.public_key()))
         client.report_outcome(attest(PacketId(packet_id), OUTCOME, told, key))
     return outcome
+
+
+def _log_rules(student: Student, policy: Policy) -> LogRules:
+    return LogRules(
+        required=policy.require_log,
+        wait_seconds=policy.log_seconds,
+        witnesses=tuple(NoteKey.parse(each) for each in policy.witnesses),
+        quorum=policy.quorum,
+        memory=Memory(student.state / "log"),
+    )
 
 
 def run(spec: dict[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,13 @@ class Policy:
     confidence: float = 0.95
     perplexity_rise: float = 0.01
     activate_unverified: bool = False
+    require_log: bool = True
+    """Refuse packets whose receipt the broker's log does not hold."""
+    log_seconds: float = 10.0
+    """How long a fresh receipt may take to get there."""
+    witnesses: tuple[str, ...] = ()
+    """Verifier keys of witnesses, ``quorum`` of which must have cosigned the log."""
+    quorum: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,8 @@ def take(
         decision, reason = decide(behaviour, policy)
         if decision != Decision.ROLLED_BACK:
             state = State(student.state)
-            state.activate(state.adopt(memory))
+            with state.changing():
+                state.activate(state.adopt(memory))
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return Outcome(verified.packet.packet_id, decision, reason, alignment, behaviour, now)
 
@@ -135,7 +143,7 @@ def decide(behaviour: dict[str, Any] | None, policy: Policy) -> tuple[Decision, 
             f"improvement of at least {policy.delta:.3f} is not proven: its lower bound is {low:.3f}",
         )
     before, after = behaviour["perplexity_before"], behaviour["perplexity_after"]
-    if before is not None and after > before * (1 + policy.perplexity_rise):
+    if before is not None and not after <= before * (1 + policy.perplexity_rise):  # NaN is harm too
         return Decision.ROLLED_BACK, f"perplexity outside the domain rose from {before:.3f} to {after:.3f}"
     return Decision.ACCEPTED, f"improvement of at least {low:.3f} at {behaviour['confidence']:.2f} confidence"
 

@@ -9,6 +9,7 @@ from m2kt.domains import Domain
 from m2kt.neural.models import LanguageModel, parameter_count, tokenizer_sha256, weights_sha256
 from m2kt.packet import DomainRef, Manifest, Packet, PacketId, PacketKind, Teacher, build_packet
 from m2kt.packet import Extraction as ExtractionRecord
+from m2kt.packet import fields as rule
 from m2kt.packet import ledger as packet_ledger
 from m2kt.packet.knowledge import Knowledge, to_tensors
 from teacher_agent.extract import Extraction, Settings
@@ -16,12 +17,18 @@ from teacher_agent.extract import Extraction, Settings
 
 @dataclass(frozen=True)
 class Label:
-    """What the publisher says of the packet."""
+    """What the publisher says of the packet; checked at once, since an extraction takes long."""
 
     name: str
     version: str
     licence: str = "Apache-2.0"
     parents: tuple[PacketId, ...] = ()
+
+    def __post_init__(self) -> None:
+        rule.name(self.name, "name")
+        rule.version(self.version, "version")
+        rule.text(self.licence, "licence")
+        rule.sequence(self.parents, "parents", rule.digest, len(self.parents))
 
 
 def build(lm: LanguageModel, domain: Domain, settings: Settings, found: Extraction, label: Label) -> Packet:

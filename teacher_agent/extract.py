@@ -130,6 +130,7 @@ def _assemble(
     slots = max(len(each.roles) for each in decisions)
     alphabets = _Alphabets(len(corpus.symbols))
     templates = [_template(shape, number, decisions, alphabets) for number, shape in enumerate(shapes)]
+    choices = _choices(shapes, decisions, alphabets)
     strings, rows, bias = _anchors(lm, shapes, decisions)
     longest = max(len(each) for each in templates)
     knowledge = Knowledge(
@@ -148,6 +149,7 @@ def _assemble(
         decisions=np.array([(each.decision_class, *_padded(each.roles, slots)) for each in decisions], np.int32),
         swap=_wide([spread_over_elements(s, r.flips) for s, r in zip(shapes, roles, strict=True)], longest),
         gradient=_wide([gradient_map(lm, each) for each in shapes], longest),
+        choices=choices,
     )
     maps = [attention_map(lm, each) for each in shapes]
     present = [each for each in maps if each is not None]
@@ -182,11 +184,23 @@ class _Alphabets:
         return table
 
 
+def _choices(shapes: Sequence[Shape], decisions: Sequence[Decision], alphabets: _Alphabets) -> NDArray[np.int32] | None:
+    """Alphabet that keeps a chain in its template where the teacher chooses how to go on; None if it never does."""
+    if not any(shape.choices for shape in shapes):
+        return None
+    rows = []
+    for each in decisions:
+        shape = shapes[each.shape]
+        column = shape.symbols[:, each.position]
+        rows.append(alphabets.number(column) if each.position in shape.choices else UNUSED)
+    return np.array(rows, np.int32)
+
+
 def _template(shape: Shape, number: int, decisions: Sequence[Decision], alphabets: _Alphabets) -> Template:
     rows = {each.position: row for row, each in enumerate(decisions) if each.shape == number}
     elements = []
     for position, group in enumerate(shape.groups.tolist()):
-        column = shape.symbols[:, position]
+        column = shape.pools[position].symbols[:, position]
         if group == NOTHING:
             kind, argument = Element.LITERAL, int(np.bincount(column).argmax())
         elif position in rows:

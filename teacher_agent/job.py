@@ -32,12 +32,12 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     offline()
     set_threads(spec.get("threads"))
     settings = settings_of(spec.get("settings", {}))
-    key, domain = load_private(Path(spec["key"])), load_domain(spec["domain"])
-    lm = load(spec["model"], pick_device(spec.get("device", "auto")))
-    found = extract(lm, domain, settings, progress)
     label = Label(
         spec["name"], spec["version"], spec.get("licence", Label.licence), tuple(map(PacketId, spec.get("parents", ())))
     )
+    key, domain = load_private(Path(spec["key"])), load_domain(spec["domain"])
+    lm = load(spec["model"], pick_device(spec.get("device", "auto")))
+    found = extract(lm, domain, settings, progress)
     packet = build(lm, domain, settings, found, label)
     data = sign_packet(packet, key)
     write_atomically(Path(spec["out"]), data)
@@ -68,18 +68,28 @@ def _check(spec: dict[str, Any]) -> None:
 
 
 def settings_of(given: dict[str, Any]) -> Settings:
-    """Settings with what was given; `UsageError` for a field that does not exist or has another type."""
-    swap = given.get("swap", {})
-    return Settings(**{**_typed(Settings, given, skip="swap"), "swap": SwapSettings(**_typed(SwapSettings, swap))})
+    """Settings with what was given; `UsageError` for a field that does not exist or holds no number it can hold."""
+    found = _typed(Settings, given)
+    if "swap" in found:
+        found["swap"] = SwapSettings(**_typed(SwapSettings, found["swap"]))
+    return Settings(**found)
 
 
-def _typed(cls: Any, given: Any, skip: str = "") -> dict[str, Any]:
+def _typed(cls: Any, given: Any) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise UsageError(f"{cls.__name__} must be an object")
     kinds = {each.name: type(each.default) for each in fields(cls)}
     for name, value in given.items():
         if name not in kinds:
             raise UsageError(f"no setting named {name!r}; there are {', '.join(kinds)}")
-        if name != skip and (isinstance(value, bool) or not isinstance(value, (kinds[name], int))):
-            raise UsageError(f"setting {name} must be a number ({kinds[name].__name__})")
-    return {name: value for name, value in given.items() if name != skip}
+        if name != "swap":
+            _check_number(name, value, kinds[name])
+    return dict(given)
+
+
+def _check_number(name: str, value: Any, kind: type) -> None:
+    """Counts are whole and at least 1; seeds and shares may be 0."""
+    least = 1 if kind is int and name != "seed" else 0
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or (kind is int and not isinstance(value, int)) or not least <= value < 2**31:
+        raise UsageError(f"setting {name} must be a number ({kind.__name__}) of at least {least}, not {value!r}")

@@ -2,9 +2,12 @@
 
 Two symbols are of one *kind* when the same kinds of symbol stand around them. The partition starts with one kind and
 is refined until it is stable (as states of an automaton are), at every small difference: in long chains the ends, by
-which operands and operators differ at first, are rare. What only differs in frequency is then joined again. At last,
-kinds that mix symbols which never meet in one chain are taken apart (truth values and digits may sit in equal places of
-different chains).
+which operands and operators differ at first, are rare. What only differs in frequency is then joined again.
+
+Prompts come first: there symbols are drawn freely, while in what the teacher writes each stands where the facts put it,
+which would make a kind of every fact. Symbols that only the teacher writes are sorted after them, on whole chains. At
+last, kinds that mix symbols which never meet in one chain are taken apart (truth values and digits may sit in equal
+places of different chains).
 """
 
 from collections.abc import Sequence
@@ -27,43 +30,59 @@ Counts = NDArray[np.float64]
 
 def symbol_kinds(chains: Sequence[Chain], count: int) -> Kinds:
     """Kind of each of ``count`` symbols, (S,)."""
-    stream = _stream(chains, count)
-    kinds = np.zeros(count, np.int64)
-    while (refined := _refine(stream, kinds, count)).max() > kinds.max():
-        kinds = refined
-    while (joined := _join(stream, kinds, count)).max() < kinds.max():
-        kinds = joined
+    asked = np.zeros(count, bool)
+    for chain in chains:
+        asked[list(chain.symbols[: chain.prompt])] = True
+    kinds = np.where(asked, 0, 1)
+    kinds = _sort(_stream(chains, count, prompts_only=True), kinds, asked)
+    kinds = _sort(_stream(chains, count), kinds, ~asked)
     return _split_by_meetings(chains, kinds, count)
 
 
-def _stream(chains: Sequence[Chain], count: int) -> NDArray[np.int64]:
+def _sort(stream: NDArray[np.int64], kinds: Kinds, free: NDArray[np.bool_]) -> Kinds:
+    """Refine the kinds of the ``free`` symbols (S,) until they are stable, then join; the other kinds stay."""
+    if not free.any():
+        return kinds
+    while (refined := _refine(stream, kinds, free)).max() > kinds.max():
+        kinds = refined
+    while (joined := _join(stream, kinds, free)).max() < kinds.max():
+        kinds = joined
+    return kinds
+
+
+def _stream(chains: Sequence[Chain], count: int, prompts_only: bool = False) -> NDArray[np.int64]:
     """All chains in one row, with marks (numbers from ``count`` on) for edges and for the end of the prompt."""
     edge, turn = count, count + 1
     gap = [edge] * max(OFFSETS)
     row: list[int] = [*gap]
     for chain in chains:
-        row += [*chain.symbols[: chain.prompt], turn, *chain.symbols[chain.prompt :], *gap]
+        written = () if prompts_only else chain.symbols[chain.prompt :]
+        row += [*chain.symbols[: chain.prompt], turn, *written, *gap]
     return np.array(row, np.int64)
 
 
-def _refine(stream: NDArray[np.int64], kinds: Kinds, count: int) -> Kinds:
-    """Split every kind into groups of symbols with alike surroundings."""
-    around = _surroundings(stream, kinds, count)
-    refined = np.zeros(count, np.int64)
-    first = 0
+def _refine(stream: NDArray[np.int64], kinds: Kinds, free: NDArray[np.bool_]) -> Kinds:
+    """Split the kinds of free symbols into groups with alike surroundings."""
+    around = _surroundings(stream, kinds, len(free))
+    refined, last = np.zeros_like(kinds), 0
     for kind in range(int(kinds.max()) + 1):
         members = np.flatnonzero(kinds == kind)
-        groups = _merge_alike(around[members], FINE)
-        refined[members] = first + groups
-        first += int(groups.max()) + 1
+        groups = _merge_alike(around[members], FINE) if free[members].all() else np.zeros(len(members), np.int64)
+        refined[members] = last + groups
+        last += int(groups.max(initial=-1)) + 1
     return refined
 
 
-def _join(stream: NDArray[np.int64], kinds: Kinds, count: int) -> Kinds:
-    """Join kinds whose surroundings are alike but for frequency."""
-    around = _surroundings(stream, kinds, count)
-    pooled = np.stack([around[kinds == kind].sum(0) for kind in range(int(kinds.max()) + 1)])
-    return _merge_alike(pooled, SIMILARITY)[kinds]
+def _join(stream: NDArray[np.int64], kinds: Kinds, free: NDArray[np.bool_]) -> Kinds:
+    """Join kinds of free symbols whose surroundings are alike but for frequency."""
+    around = _surroundings(stream, kinds, len(free))
+    numbers = np.arange(int(kinds.max()) + 1)
+    loose = np.array([bool(free[kinds == number].all()) for number in numbers])
+    pooled = np.stack([around[kinds == number].sum(0) for number in numbers])
+    joined = np.zeros_like(numbers)
+    joined[~loose] = np.arange(int((~loose).sum()))
+    joined[loose] = int((~loose).sum()) + _merge_alike(pooled[loose], SIMILARITY)
+    return joined[kinds]
 
 
 def _surroundings(stream: NDArray[np.int64], kinds: Kinds, count: int) -> Counts:

@@ -5,7 +5,7 @@ again at every decision that follows. Where the answer changes, the decision dep
 is the swap evidence, the packet's A beside saliency and attention (docs/transfer.md, *Roles*).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from m2kt.neural.forward import batched, forward, rows_per_batch
 from m2kt.neural.models import LanguageModel
-from teacher_agent.shapes import NOTHING, Shape
+from teacher_agent.shapes import NOTHING, Pool, Shape
 
 Flips = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ class SwapSettings:
 
     chains: int = 48
     swaps: int = 4
-    threshold: float = 0.2
+    threshold: float = 0.12
     most_roles: int = 4
 
 
@@ -39,54 +39,69 @@ class Roles:
 
 
 def find_roles(lm: LanguageModel, shape: Shape, settings: SwapSettings, seed: int) -> Roles:
-    """Swap every group of ``shape`` and read which decisions change."""
-    rng = np.random.default_rng(seed)
-    base = shape.tokens[rng.permutation(len(shape.tokens))[: settings.chains]]
-    before = decided(lm, shape, base)
-    groups = int(shape.groups.max()) + 1
-    flips = np.zeros((len(shape.decisions), groups))
-    queries = len(base)
-    for group in range(groups):
-        swapped, rows = _swap(shape, base, group, settings.swaps, rng)
-        if len(rows):
-            flips[:, group] = (decided(lm, shape, swapped) != before[rows]).mean(0)
-        queries += len(rows)
-    _ignore_the_future(shape, flips)
+    """Swap every group of ``shape`` and read which decisions change, each on its pool."""
+    flips = np.zeros((len(shape.decisions), int(shape.groups.max()) + 1))
+    queries = 0
+    for pool, rows in _by_pool(shape):
+        positions = [shape.decisions[row] for row in rows]
+        flips[rows], asked = _swap_all(lm, shape, pool, positions, settings, np.random.default_rng(seed))
+        queries += asked
     elements = tuple(
         _slots(shape, position, row, settings) for position, row in zip(shape.decisions, flips, strict=True)
     )
     return Roles(flips, elements, queries)
 
 
+def _by_pool(shape: Shape) -> Iterator[tuple[Pool, list[int]]]:
+    """Decisions (rows) that can be asked for in one pass: those whose pools are the same chains, with the longest."""
+    rows: dict[int, list[int]] = {}
+    for row, position in enumerate(shape.decisions):
+        rows.setdefault(len(shape.pools[position].tokens), []).append(row)
+    for together in rows.values():  # pools only lose chains along the way, so equal sizes are equal pools
+        yield shape.pools[shape.decisions[together[-1]]], together
+
+
+def _swap_all(
+    lm: LanguageModel, shape: Shape, pool: Pool, positions: list[int], settings: SwapSettings, rng: np.random.Generator
+) -> tuple[Flips, int]:
+    """Share of changes at each of ``positions`` for every group, (D, G), and how many sequences were asked."""
+    base = pool.tokens[rng.permutation(len(pool.tokens))[: settings.chains]]
+    places = shape.places[positions] - 1
+    before = decided(lm, places, base)
+    flips, queries = np.zeros((len(positions), int(shape.groups.max()) + 1)), len(base)
+    for group in range(flips.shape[1]):
+        members = shape.members(group)
+        if members[0] < positions[-1]:
+            there = shape.places[members[members < positions[-1]]]
+            swapped, rows = _swap(pool, base, there, settings.swaps, rng)
+            if len(rows):
+                flips[:, group] = (decided(lm, places, swapped) != before[rows]).mean(0)
+            queries += len(rows)
+            flips[np.array(positions) <= members[0], group] = 0  # what arises later cannot be a role
+    return flips, queries
+
+
 @torch.inference_mode()
-def decided(lm: LanguageModel, shape: Shape, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The token that the teacher would write at each decision, (N, D)."""
-    places = torch.from_numpy(shape.places[shape.decisions] - 1)
+def decided(lm: LanguageModel, places: NDArray[np.int64], tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The token that the teacher would write after each of ``places``, (N, D)."""
+    at = torch.from_numpy(places)
     out = []
     for rows in batched(len(tokens), rows_per_batch(lm, tokens.shape[1])):
         logits = forward(lm, torch.from_numpy(tokens[rows])).logits
-        out.append(logits[:, places].argmax(-1).cpu().numpy())
+        out.append(logits[:, at].argmax(-1).cpu().numpy())
     return np.concatenate(out)
 
 
 def _swap(
-    shape: Shape, base: NDArray[np.int64], group: int, swaps: int, rng: np.random.Generator
+    pool: Pool, base: NDArray[np.int64], places: NDArray[np.int64], swaps: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Copies of ``base`` with one group from other chains, and the row each came from; equal draws are left out."""
+    """Copies of ``base`` with ``places`` from other chains, and the row each came from; equal draws are left out."""
     rows = np.repeat(np.arange(len(base)), swaps)
-    donors = shape.tokens[rng.integers(len(shape.tokens), size=len(rows))]
-    places = shape.places[shape.members(group)]
+    donors = pool.tokens[rng.integers(len(pool.tokens), size=len(rows))]
     swapped = base[rows]
     swapped[:, places] = donors[:, places]
     changed = swapped[:, places[0]] != base[rows][:, places[0]]
     return swapped[changed], rows[changed]
-
-
-def _ignore_the_future(shape: Shape, flips: Flips) -> None:
-    """A group that arises at or after a decision cannot be its role."""
-    roots = np.array([shape.members(group)[0] for group in range(flips.shape[1])])
-    for row, position in enumerate(shape.decisions):
-        flips[row, roots >= position] = 0
 
 
 def _slots(shape: Shape, position: int, flips: NDArray[np.float64], settings: SwapSettings) -> tuple[int, ...]:

@@ -50,7 +50,7 @@ def match_decisions(shapes: Sequence[Shape], roles: Sequence[Roles]) -> list[Dec
     classes: list[_Class] = []
     placed = []
     for number, position, elements in sorted(found, key=lambda each: -len(shapes[each[0]].symbols)):
-        table = decision_table(shapes[number].symbols, position, elements)
+        table = decision_table(shapes[number].pools[position].symbols, position, elements)
         chosen, order = _place(classes, table, len(elements))
         _absorb(classes[chosen].table, table, order)
         placed.append(Decision(number, position, chosen, tuple(elements[slot] for slot in order)))

@@ -21,6 +21,8 @@ def about(context: ContextDep) -> BrokerOut:
         version=__version__,
         public_key=public_text(key),
         key_id=key_id(key),
+        former_keys=[public_text(each) for each in context.keeper.former],
+        log_origin=context.keeper.origin,
         max_packet_bytes=context.desk.max_bytes,
         chunk_bytes=CHUNK,
         signature_window_seconds=WINDOW_SECONDS,

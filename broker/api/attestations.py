@@ -1,21 +1,18 @@
 """What was said about a packet, and students' reports of what it did."""
 
-from typing import Any
-
 from fastapi import APIRouter, Depends, Response, status
 
 from broker.models import Role
-from broker.schemas.packets import AttestationOut, AttestationPage
+from broker.schemas.packets import AttestationOut, AttestationPage, ReceiptOut
 from broker.schemas.types import PacketRef
-from broker.services import attestations, packets
-from broker.web.deps import BodyDep, DeskDep, SessionDep, allow
+from broker.services import attestations, packets, reviews
+from broker.web.deps import BodyDep, ContextDep, DeskDep, SessionDep, allow
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
 
 ENVELOPE = "application/vnd.dsse.envelope.v1+json"
 _CONTENT = {ENVELOPE: {"schema": {"type": "object"}}}
 _BODY = {"requestBody": {"required": True, "content": _CONTENT}}
-_RECEIPT: dict[int | str, dict[str, Any]] = {200: {"content": _CONTENT, "description": "the envelope, as signed"}}
 
 router = APIRouter(prefix="/v1", tags=["provenance"])
 
@@ -30,10 +27,24 @@ def list_attestations(
     return AttestationPage(items=[AttestationOut.of(each) for each in cut(rows, paging, lambda row: row.id, response)])
 
 
-@router.get("/packets/{packet_id}/receipt", response_class=Response, responses={**_RECEIPT, **documented(404)})
-def receipt(packet_id: PacketRef, session: SessionDep) -> Response:
-    """The broker's latest receipt: a DSSE envelope, its bytes as signed."""
-    return Response(attestations.receipt(session, packet_id).envelope, media_type=ENVELOPE)
+@router.get("/packets/{packet_id}/receipt", responses=documented(404))
+def receipt(packet_id: PacketRef, session: SessionDep) -> ReceiptOut:
+    """The broker's latest receipt, and the proof that it stands in the log: null until the sequencer has been there."""
+    found = attestations.receipt(session, packet_id)
+    return ReceiptOut.of(found, attestations.proof_text(session, found))
+
+
+@router.post(
+    "/packets/{packet_id}/reviews",
+    status_code=status.HTTP_201_CREATED,
+    responses=documented(401, 403, 404, 409),
+    openapi_extra=_BODY,
+    dependencies=[Depends(allow(Role.REVIEWER))],
+)
+def review(packet_id: PacketRef, body: BodyDep, context: ContextDep, session: SessionDep) -> AttestationOut:
+    """Approve or reject a packet that waits for reviewers: a DSSE envelope that a registered reviewer signed."""
+    desk, required = context.desk, context.settings.required_approvals
+    return AttestationOut.of(reviews.review(session, desk.key, desk.standing, packet_id, body, required=required))
 
 
 @router.post(

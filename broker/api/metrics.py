@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broker.db import Sessions, transaction
-from broker.services import health
+from broker.services import health, sequencer, tlog
 from m2kt.errors import Unavailable
 
 router = APIRouter(tags=["health"])
@@ -67,13 +67,17 @@ class LedgerMetrics(Collector):
         packets = GaugeMetricFamily("m2kt_packets", "Packets by state", labels=["state"])
         jobs = GaugeMetricFamily("m2kt_jobs", "Unfinished jobs", labels=["kind", "state"])
         waiting = GaugeMetricFamily("m2kt_oldest_due_job_seconds", "Wait of the oldest due job")
+        log = GaugeMetricFamily("m2kt_log", "Transparency log: entries, entries that wait, age", labels=["what"])
         with transaction(self._sessions) as session:
+            pulse = tlog.pulse(session, sequencer.database_time)
+            for what, value in (("size", pulse.size), ("waiting", pulse.waiting), ("age_seconds", pulse.age_seconds)):
+                log.add_metric([what], value)
             for state, count in health.packets_by_state(session).items():
                 packets.add_metric([state], count)
             for labels, count in health.unfinished_jobs(session).items():
                 jobs.add_metric(labels, count)
             waiting.add_metric([], health.oldest_due_seconds(session))
-        return [packets, jobs, waiting]
+        return [packets, jobs, waiting, log]
 
 
 @router.get("/metrics", response_class=Response, include_in_schema=False)

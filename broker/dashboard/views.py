@@ -7,7 +7,7 @@ from broker.dashboard.render import render
 from broker.models import PacketState
 from broker.schemas.types import PacketRef
 from broker.services import health, packets, provenance
-from broker.web.deps import DeskDep, SessionDep
+from broker.web.deps import ContextDep, SessionDep
 from broker.web.paging import PagingDep
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -27,6 +27,7 @@ def index(session: SessionDep, paging: PagingDep, state: PacketState | None = No
 
 
 @router.get("/packets/{packet_id}")
-def packet(packet_id: PacketRef, session: SessionDep, desk: DeskDep) -> Response:
-    found = provenance.of_packet(session, packet_id, desk.standing, desk.key.public_key())
+def packet(packet_id: PacketRef, session: SessionDep, context: ContextDep) -> Response:
+    brokers = (*context.keeper.former, context.desk.key.public_key())
+    found = provenance.of_packet(session, packet_id, context.desk.standing, brokers)
     return render("packet.html", page=found, packet=found.packet, manifest=found.packet.manifest)

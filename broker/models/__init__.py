@@ -1,18 +1,20 @@
 """Tables. Importing this package fills ``Base.metadata``."""
 
 from broker.db import Base
-from broker.models.agent import Agent, Nonce, Role
+from broker.models.agent import Agent, AgentKey, KeyStatement, Nonce, Role
 from broker.models.attestation import Attestation
 from broker.models.blob import Blob, Chunk
 from broker.models.job import LIVE, Job, JobKind, JobNeed, JobState
 from broker.models.outbox import Outbox
 from broker.models.packet import TRANSITIONS, Packet, PacketSignature, PacketState
+from broker.models.tlog import LogCheckpoint, LogLeaf, LogTile
 from broker.models.trail import JobEvent, JobLog
 
 __all__ = [
     "LIVE",
     "TRANSITIONS",
     "Agent",
+    "AgentKey",
     "Attestation",
     "Base",
     "Blob",
@@ -23,6 +25,10 @@ __all__ = [
     "JobLog",
     "JobNeed",
     "JobState",
+    "KeyStatement",
+    "LogCheckpoint",
+    "LogLeaf",
+    "LogTile",
     "Nonce",
     "Outbox",
     "Packet",

@@ -1,13 +1,15 @@
-"""Who may speak to the broker, and the nonces they have used."""
+"""Who may speak to the broker, with which keys, and the nonces they have used."""
 
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Identity, Index, Text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, Text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from broker.db import Base
 from broker.models.columns import Created, Timestamp, words
+from m2kt.errors import LogTampered
+from m2kt.signing.validity import Validity
 
 
 class Role(StrEnum):
@@ -19,16 +21,59 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+class AgentKey(Base):
+    """A key of an agent. Rotation adds one; the old ones stay, because of what they signed."""
+
+    __tablename__ = "agent_keys"
+    __table_args__ = (Index(None, "agent_id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    agent_id: Mapped[int] = mapped_column(ForeignKey("agents.id"))
+    key_id: Mapped[str] = mapped_column(Text, unique=True)
+    public_key: Mapped[str] = mapped_column(Text)
+    not_before: Mapped[datetime | None] = mapped_column(Timestamp)
+    not_after: Mapped[datetime | None] = mapped_column(Timestamp)
+    revoked: Mapped[datetime | None] = mapped_column(Timestamp)
+    """Since when it counts no more; before the time at which we were told, if its holder said so."""
+    created: Mapped[Created]
+
+    agent: Mapped["Agent"] = relationship(back_populates="keys", lazy="joined")
+
+    @property
+    def validity(self) -> Validity:
+        return Validity(self.not_before, self.not_after, self.revoked)
+
+
 class Agent(Base):
     __tablename__ = "agents"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     name: Mapped[str] = mapped_column(Text, unique=True)
     role: Mapped[Role] = mapped_column(words(Role, "role"))
-    public_key: Mapped[str] = mapped_column(Text)
-    key_id: Mapped[str] = mapped_column(Text, unique=True)
     created: Mapped[Created]
     revoked_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    """When we were told; an agent does not come back from it."""
+
+    keys: Mapped[list[AgentKey]] = relationship(back_populates="agent", order_by=AgentKey.id, lazy="selectin")
+
+    @property
+    def present(self) -> AgentKey:
+        """The key that it has now."""
+        if not self.keys:
+            raise LogTampered(f"the agent {self.name} has no key: somebody deleted it behind the broker's back")
+        return self.keys[-1]
+
+
+class KeyStatement(Base):
+    """What the broker said about an agent's key, signed and logged. Append-only."""
+
+    __tablename__ = "key_statements"
+    __table_args__ = (Index(None, "key_id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    key_id: Mapped[str] = mapped_column(Text)
+    envelope: Mapped[bytes] = mapped_column(LargeBinary)
+    created: Mapped[Created]
 
 
 class Nonce(Base):

@@ -15,6 +15,8 @@ from broker.models.columns import Created, Sequence, Timestamp, words
 class PacketState(StrEnum):
     RECEIVED = "received"
     SCANNING = "scanning"
+    QUARANTINED = "quarantined"
+    """The scan passed; reviewers have to agree."""
     APPROVED = "approved"
     REJECTED = "rejected"
     REVOKED = "revoked"
@@ -22,7 +24,10 @@ class PacketState(StrEnum):
 
 TRANSITIONS: dict[PacketState, frozenset[PacketState]] = {
     PacketState.RECEIVED: frozenset({PacketState.SCANNING, PacketState.REVOKED}),
-    PacketState.SCANNING: frozenset({PacketState.APPROVED, PacketState.REJECTED, PacketState.REVOKED}),
+    PacketState.SCANNING: frozenset(
+        {PacketState.APPROVED, PacketState.QUARANTINED, PacketState.REJECTED, PacketState.REVOKED}
+    ),
+    PacketState.QUARANTINED: frozenset({PacketState.APPROVED, PacketState.REJECTED, PacketState.REVOKED}),
     PacketState.APPROVED: frozenset({PacketState.REVOKED}),
     PacketState.REJECTED: frozenset({PacketState.REVOKED}),
     PacketState.REVOKED: frozenset(),

@@ -100,10 +100,22 @@ class AttestationPage(BaseModel):
     items: list[AttestationOut]
 
 
+class ReceiptOut(AttestationOut):
+    proof: str | None
+    """C2SP tlog-proof of the receipt's entry; null until it is integrated."""
+
+    @classmethod
+    def of(cls, row: Attestation, proof: str | None = None) -> "ReceiptOut":
+        return cls(**AttestationOut.of(row).model_dump(), proof=proof)
+
+
 class BrokerOut(BaseModel):
     version: str
     public_key: str
     key_id: str
+    former_keys: list[str]
+    """Public keys that it signed with before; what they signed still counts."""
+    log_origin: str
     max_packet_bytes: int
     chunk_bytes: int
     signature_window_seconds: int

@@ -65,9 +65,12 @@ LogText = Annotated[str, StringConstraints(max_length=262_144), AfterValidator(_
 
 AgentName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 PublicKeyText = Annotated[str, StringConstraints(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]
+SignatureText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{86}==$")]
 PacketRef = Annotated[str, StringConstraints(pattern=f"^{DIGEST.pattern}$")]
 PacketName = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
 DomainText = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._/-]{0,127}(@[0-9A-Za-z.+-]{1,64})?$")]
+EntryHex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+TilePath = Annotated[str, StringConstraints(max_length=64)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_storable)]
 
 Cursor = Annotated[int, Field(ge=1, le=MAX_INT)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import func, select, text
@@ -9,9 +10,21 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from broker.errors import NonceUsed
-from broker.models import Agent, Nonce, Role
-from m2kt.errors import Conflict, KeyFileError, NotFound, UnknownKey
-from m2kt.signing.keys import KeyId, PublicKey, TrustStore, key_id, load_private, load_public, parse_public, public_text
+from broker.models import Agent, AgentKey, Nonce, Role
+from broker.services import keyring
+from m2kt.errors import Conflict, Forbidden, KeyFileError, NotFound, UnknownKey
+from m2kt.signing.keys import (
+    KeyId,
+    PrivateKey,
+    PublicKey,
+    Trusted,
+    TrustStore,
+    key_id,
+    load_private,
+    load_trusted,
+    parse_public,
+)
+from m2kt.signing.validity import ALWAYS, Validity
 
 PUBLISHING = frozenset({Role.TEACHER, Role.WORKER, Role.ADMIN})
 """Roles whose signatures on a packet count."""
@@ -19,56 +32,66 @@ PUBLISHING = frozenset({Role.TEACHER, Role.WORKER, Role.ADMIN})
 
 @dataclass(frozen=True)
 class Principal:
-    """A holder of a key that this broker knows."""
+    """A holder of a key that this broker knows, and when that key counts."""
 
     name: str
     role: Role
     key_id: KeyId
     key: PublicKey
+    validity: Validity = ALWAYS
 
     @classmethod
-    def of(cls, name: str, role: Role, key: PublicKey) -> "Principal":
-        return cls(name, role, key_id(key), key)
+    def of(cls, name: str, role: Role, key: PublicKey, validity: Validity = ALWAYS) -> "Principal":
+        return cls(name, role, key_id(key), key, validity)
 
 
 Standing = Mapping[KeyId, Principal]
-"""Holders of keys whom the settings name; the database cannot revoke them."""
+"""Holders of keys whom the settings name; the database cannot revoke them, the lines in their files can."""
 
 
 def read_standing(admin_keys: Path, worker_key: Path | None) -> Standing:
     """The administrators whose public keys (``NAME.pub``) lie in ``admin_keys``, and the broker's own worker."""
-    found = [Principal.of(path.stem, Role.ADMIN, load_public(path)) for path in sorted(admin_keys.glob("*.pub"))]
-    if not found:
+    files = [(path.stem, load_trusted(path)) for path in sorted(admin_keys.glob("*.pub"))]
+    if not files:
         raise KeyFileError(f"{admin_keys} holds no *.pub file", hint="Put an administrator's public key there first.")
+    found = [Principal.of(name, Role.ADMIN, each.key, each.validity) for name, each in files]
     if worker_key is not None:
         found.append(Principal.of("worker", Role.WORKER, load_private(worker_key).public_key()))
     return {each.key_id: each for each in found}
 
 
 def principal(session: Session, standing: Standing, key: str) -> Principal:
-    """The registered holder of the key with this id; `UnknownKey` for strangers and the revoked."""
-    if key in standing:
-        return standing[KeyId(key)]
-    agent = session.scalar(select(Agent).where(Agent.key_id == key))
-    if agent is None:
+    """The registered holder of the key with this id; `UnknownKey` for strangers, `KeyNotValid` when it does not count
+    now, with the name of the rule."""
+    found = standing.get(KeyId(key)) or _registered(session, key)
+    if found.validity != ALWAYS:
+        found.validity.require(keyring.now(session), found.name)
+    return found
+
+
+def _registered(session: Session, key: str) -> Principal:
+    row = session.scalar(select(AgentKey).where(AgentKey.key_id == key))
+    if row is None:
         raise UnknownKey(f"no registered agent has the key {key[:16]}")
-    if agent.revoked_at is not None:
-        raise UnknownKey(f"the key of {agent.name} was revoked", hint="Register the agent anew, with a new key.")
-    return _principal(agent)
+    return _principal(row)
 
 
-def _principal(agent: Agent) -> Principal:
-    return Principal.of(agent.name, agent.role, parse_public(agent.public_key))
+def _principal(row: AgentKey) -> Principal:
+    return Principal.of(row.agent.name, row.agent.role, parse_public(row.public_key), row.validity)
+
+
+def holders(session: Session, standing: Standing, keys: Iterable[str], roles: Collection[Role]) -> list[Principal]:
+    """Those who hold, or held, one of ``keys`` (ids) and have one of ``roles``."""
+    wanted = set(keys)
+    rows = session.scalars(select(AgentKey).join(Agent).where(AgentKey.key_id.in_(wanted), Agent.role.in_(roles)))
+    named = (each for each in standing.values() if each.key_id in wanted and each.role in roles)
+    return [*map(_principal, rows), *named]
 
 
 def trusted(session: Session, standing: Standing, keys: Iterable[str], roles: Collection[Role]) -> TrustStore:
-    """Those of ``keys`` (ids) that an unrevoked holder of one of ``roles`` has."""
-    wanted = set(keys)
-    rows = session.scalars(
-        select(Agent).where(Agent.key_id.in_(wanted), Agent.role.in_(roles), Agent.revoked_at.is_(None))
-    )
-    named = (each for each in standing.values() if each.key_id in wanted and each.role in roles)
-    return TrustStore([*(_principal(each).key for each in rows), *(each.key for each in named)])
+    """The keys of `holders`. Whether they count is asked after the signature is verified (`TrustStore.require_valid`),
+    so that the refusal can name the rule."""
+    return TrustStore(Trusted(each.key, each.validity) for each in holders(session, standing, keys, roles))
 
 
 def burn(session: Session, key: KeyId, nonce: str) -> None:
@@ -88,22 +111,28 @@ def prune_nonces(session: Session, older_than_seconds: int) -> None:
     )
 
 
-def register(session: Session, name: str, role: Role, key: PublicKey) -> tuple[Agent, bool]:
-    """Register an agent; True when it is new. Repeating equal content changes nothing."""
+def register(
+    session: Session, signer: PrivateKey, name: str, role: Role, key: PublicKey, validity: Validity = ALWAYS
+) -> tuple[Agent, bool]:
+    """Register an agent; True when it is new. Repeating equal content changes nothing. ``signer``: the broker's key."""
     fresh = session.scalars(
-        insert(Agent)
-        .values(name=name, role=role, public_key=public_text(key), key_id=key_id(key))
-        .on_conflict_do_nothing()
-        .returning(Agent)
+        insert(Agent).values(name=name, role=role).on_conflict_do_nothing().returning(Agent)
     ).first()
     if fresh is not None:
+        keyring.add(session, signer, fresh, key, validity)
         return fresh, True
-    found = session.scalar(select(Agent).where(Agent.name == name))
-    if found is None:
-        raise Conflict("another agent has this key", hint="Every agent has a key of its own: generate one.")
-    if (found.role, found.key_id) != (role, key_id(key)) or found.revoked_at is not None:
+    found = get(session, name)
+    if (found.role, found.present.key_id) != (role, key_id(key)) or found.revoked_at is not None:
         raise Conflict(f"there is an agent {name} with another role or key, or it was revoked")
     return found, False
+
+
+def get(session: Session, name: str) -> Agent:
+    """The agent, locked until the transaction ends."""
+    agent = session.scalar(select(Agent).where(Agent.name == name).with_for_update())
+    if agent is None:
+        raise NotFound(f"there is no agent {name}", hint="List them with `m2kt agent list`.")
+    return agent
 
 
 def page(session: Session, *, after: int, limit: int) -> list[Agent]:
@@ -111,11 +140,21 @@ def page(session: Session, *, after: int, limit: int) -> list[Agent]:
     return list(session.scalars(select(Agent).where(Agent.id > after).order_by(Agent.id).limit(limit)))
 
 
-def revoke(session: Session, name: str) -> Agent:
-    """Take an agent's key out of use; the second time changes nothing."""
-    agent = session.scalar(select(Agent).where(Agent.name == name).with_for_update())
-    if agent is None:
-        raise NotFound(f"there is no agent {name}", hint="List them with `m2kt agent list`.")
+def rotate(
+    session: Session, signer: PrivateKey, name: str, key: PublicKey, proof: bytes, overlap: timedelta, by: Principal
+) -> Agent:
+    """Let an agent's key be followed by another one. Only the agent itself may, with the key that it has."""
+    agent = get(session, name)
+    if agent.revoked_at is not None or by.key_id != agent.present.key_id:
+        raise Forbidden("only the holder of an agent's present key may rotate it")
+    keyring.rotate(session, signer, agent, key, proof, overlap)
+    return agent
+
+
+def revoke(session: Session, signer: PrivateKey, name: str, since: datetime | None = None) -> Agent:
+    """Take an agent's keys out of use; the second time changes nothing, unless it was lost earlier than we thought."""
+    agent = get(session, name)
+    keyring.revoke(session, signer, agent, since)
     if agent.revoked_at is None:
         agent.revoked_at = session.scalar(select(func.now()))
         session.flush()

@@ -5,11 +5,11 @@ from collections.abc import Collection
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker.models import Packet, PacketSignature, PacketState, Role
+from broker.models import AgentKey, Packet, PacketSignature, PacketState, Role
 from broker.services import lifecycle
 from broker.services.agents import Principal
 from broker.storage import BlobStore
-from m2kt.errors import Forbidden, NotFound
+from m2kt.errors import Forbidden, NotFound, NotPullable
 from m2kt.signing.keys import PrivateKey
 
 
@@ -68,7 +68,19 @@ def pullable(session: Session, packet_id: str) -> Packet:
     """The packet, which a scan has approved and nobody has revoked."""
     packet = get(session, packet_id)
     lifecycle.require_pullable(packet)
+    _require_counted(session, packet)
     return packet
+
+
+def _require_counted(session: Session, packet: Packet) -> None:
+    """At least one signature was here before its key was revoked. Holders whom the settings name are not judged."""
+    signed = signatures(session, [packet.packet_id])[packet.packet_id]
+    rows = session.scalars(select(AgentKey).where(AgentKey.key_id.in_([each.key_id for each in signed])))
+    limits = {row.key_id: row.validity for row in rows}
+    faults = [limits[each.key_id].fault(each.created) if each.key_id in limits else None for each in signed]
+    if all(faults):
+        why = "; ".join(f"{fault} ({each.key_id[:16]})" for fault, each in zip(faults, signed, strict=True))
+        raise NotPullable(why, hint="Ask its publisher to sign it again, with a key that counts.")
 
 
 def content(session: Session, store: BlobStore, packet: Packet, start: int, stop: int) -> bytes:

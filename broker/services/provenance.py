@@ -1,6 +1,6 @@
 """May I trust this packet? What the provenance page shows, read from signed statements and checked again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker.models import Agent, Attestation, Packet, PacketState
+from broker.models import AgentKey, Attestation, Packet, PacketState
 from broker.services import attestations, packets
 from broker.services.agents import Standing
 from m2kt.client.predicates import OUTCOME, SCAN
@@ -23,6 +23,7 @@ MAX_STATEMENTS = 500
 _WORDS = {
     PacketState.RECEIVED: "Not yet scanned: nobody can pull it.",
     PacketState.SCANNING: "No verdict yet: nobody can pull it.",
+    PacketState.QUARANTINED: "Its scan passed, and reviewers have not agreed yet: nobody can pull it.",
     PacketState.APPROVED: "Approved: its signature was verified and a scan passed; students may pull it.",
     PacketState.REJECTED: "Rejected: a check found something wrong; nobody can pull it.",
     PacketState.REVOKED: "Revoked: it was taken back; students that took it should remove it.",
@@ -68,12 +69,12 @@ class Provenance:
     outcomes: Sequence[Said]
 
 
-def of_packet(session: Session, packet_id: str, standing: Standing, broker: PublicKey) -> Provenance:
+def of_packet(session: Session, packet_id: str, standing: Standing, brokers: Sequence[PublicKey]) -> Provenance:
     """Everything that the page about one packet shows."""
     packet = packets.get(session, packet_id)
     rows = attestations.page(session, packet_id, after=0, limit=MAX_STATEMENTS)
     signatures = packets.signatures(session, [packet_id])[packet_id]
-    known = _Known(session, {*(row.signer for row in rows), *(row.key_id for row in signatures)}, standing, broker)
+    known = _Known(session, {*(row.signer for row in rows), *(row.key_id for row in signatures)}, standing, brokers)
     trail = [_said(row, known) for row in rows]
     return Provenance(
         packet,
@@ -88,14 +89,15 @@ def of_packet(session: Session, packet_id: str, standing: Standing, broker: Publ
 class _Known:
     """Holders of some keys: the broker, those whom its settings name, and its agents, the revoked ones too."""
 
-    def __init__(self, session: Session, ids: set[str], standing: Standing, broker: PublicKey) -> None:
+    def __init__(self, session: Session, ids: set[str], standing: Standing, brokers: Iterable[PublicKey]) -> None:
         self._found: dict[str, tuple[Signer, PublicKey]] = {}
-        for each in standing.values():
-            self._add(each.key, each.name, each.role.value, revoked=False)
-        for agent in session.scalars(select(Agent).where(Agent.key_id.in_(ids))):
-            key = parse_public(agent.public_key)
-            self._add(key, agent.name, agent.role.value, revoked=agent.revoked_at is not None)
-        self._add(broker, "this broker", "broker", revoked=False)
+        for holder in standing.values():
+            self._add(holder.key, holder.name, holder.role.value, revoked=holder.validity.revoked is not None)
+        for row in session.scalars(select(AgentKey).where(AgentKey.key_id.in_(ids))):
+            key = parse_public(row.public_key)
+            self._add(key, row.agent.name, row.agent.role.value, revoked=row.revoked is not None)
+        for each in brokers:
+            self._add(each, "this broker", "broker", revoked=False)
 
     def _add(self, key: PublicKey, name: str, role: str, *, revoked: bool) -> None:
         self._found[key_id(key)] = Signer(key_id(key), name, role, revoked), key

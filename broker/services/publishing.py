@@ -7,11 +7,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from broker.models import Job, JobKind, JobState, Packet, PacketSignature, PacketState
-from broker.services import attestations, jobs, packets
+from broker.services import attestations, jobs, keyring, packets, tlog
 from broker.services.agents import PUBLISHING, Principal, Standing, trusted
 from broker.storage import BlobStore
 from m2kt.client.predicates import RECEIPT
 from m2kt.errors import Conflict
+from m2kt.log.entries import PUBLICATION
 from m2kt.packet import Limits, canonical
 from m2kt.packet.container import Parts, pack, unpack
 from m2kt.signing import dsse
@@ -72,7 +73,9 @@ def _verify(session: Session, desk: Desk, data: bytes, publisher: Principal) -> 
     claimed = {publisher.key_id, *(each.keyid for each in envelope.signatures)}
     trust = trusted(session, desk.standing, claimed, PUBLISHING)
     verified = verify_packet(data, trust, limits)
-    return _Upload(data, verified, envelope, _signatures(envelope, trust))
+    counted = trust.require_valid(verified.key_ids, keyring.now(session))
+    signatures = {who: each for who, each in _signatures(envelope, trust).items() if who in counted}
+    return _Upload(data, verified, envelope, signatures)
 
 
 def _signatures(envelope: dsse.Envelope, trust: TrustStore) -> dict[KeyId, dsse.Signature]:
@@ -107,6 +110,7 @@ def _store(session: Session, desk: Desk, upload: _Upload, publisher: Principal) 
     session.add(packet)
     session.flush()
     session.refresh(packet)
+    tlog.append(session, PUBLICATION, upload.envelope.pae)
     _write_signatures(session, packet, upload.signatures)
     _write_receipt(session, desk, packet, publisher)
     _ensure_scan(session, packet, publisher)
@@ -149,6 +153,7 @@ def _write_receipt(session: Session, desk: Desk, packet: Packet, publisher: Prin
         "version": packet.version,
         "content": packet.content_sha256,
         "publisher": publisher.name,
+        "publisher_key": publisher.key_id,
         "signers": [each.key_id for each in packets.signatures(session, [packet.packet_id])[packet.packet_id]],
     }
     attestations.state(session, desk.key, packet.packet_id, RECEIPT, predicate)

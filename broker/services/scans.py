@@ -24,14 +24,17 @@ def begin(session: Session, key: PrivateKey, store: BlobStore, packet_id: str) -
     return b"".join(store.read(session, packet.content_sha256, 0, packet.size))
 
 
-def conclude(session: Session, key: PrivateKey, packet_id: str, verdict: dict[str, Any]) -> None:
-    """Sign the verdict and decide: approved, or rejected for what was found in the packet itself."""
+def conclude(session: Session, key: PrivateKey, packet_id: str, verdict: dict[str, Any], *, approvals: int = 0) -> None:
+    """Sign the verdict and decide: approved, or rejected for what was found in the packet itself. Where ``approvals``
+    of reviewers are needed, a packet that passed waits for them."""
     packet = packets.hold(session, packet_id)
     attestations.state(session, key, packet_id, SCAN, verdict)
     if packet.state != PacketState.SCANNING:
         return
     failed = [each["name"] for each in verdict["checks"] if each["outcome"] == Outcome.FAIL]
-    if verdict["passed"]:
+    if verdict["passed"] and approvals:
+        reason, to = f"its scan passed; {approvals} reviewers have to approve it", PacketState.QUARANTINED
+    elif verdict["passed"]:
         reason, to = (
             f"all {len(verdict['checks'])} checks were run or did not apply, and none failed",
             PacketState.APPROVED,

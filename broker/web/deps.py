@@ -14,6 +14,7 @@ from broker.models import Role
 from broker.services import agents
 from broker.services.agents import Principal
 from broker.services.publishing import Desk
+from broker.services.sequencer import Keeper
 from broker.settings import Settings
 from broker.web.closing import Closing
 from m2kt.errors import Forbidden, RequestUnsigned
@@ -30,6 +31,7 @@ class Context:
     ring: Ring
     desk: Desk
     closing: Closing
+    keeper: Keeper
 
 
 # What only hands something on is `async`: a plain function would cost a hop to the thread pool and back.

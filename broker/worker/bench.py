@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from broker.db import Ring, Sessions
 from broker.services.agents import Standing
+from broker.services.sequencer import Keeper
 from broker.settings import Settings
 from broker.storage import BlobStore
 from broker.worker.options import Options
@@ -18,6 +19,7 @@ class Bench:
     key: PrivateKey
     store: BlobStore
     standing: Standing
+    keeper: Keeper
     owner: str
     """Names this process in leases: unique per start, so that a restarted worker is another one."""
     options: Options = field(default_factory=Options)

@@ -14,8 +14,10 @@ from broker.worker.attempt import at_once, attempt
 from broker.worker.bench import Bench
 from broker.worker.kinds import HANDLERS
 from broker.worker.options import Options
+from broker.worker.sequencing import PAUSE_SECONDS, TROUBLE_SECONDS, Sequencing
 from broker.worker.tidy import tidy
 from broker.worker.upkeep import outlive
+from m2kt.errors import LogError, UsageError
 
 POLL_SECONDS = 1.0
 """How long a job waits at most when its bell was lost."""
@@ -56,9 +58,13 @@ class Crew:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
+        self._sequencing = Sequencing(bench)
         self._leaving = threading.Event()
         self._bells: list[threading.Event] = []
-        self._threads = [threading.Thread(target=self._tidier, name="tidier")]
+        self._threads = [
+            threading.Thread(target=self._tidier, name="tidier"),
+            threading.Thread(target=self._sequencer, name="sequencer"),
+        ]
         for lane in lanes(bench.options):
             bell = threading.Event()
             self._bells.append(bell)
@@ -105,3 +111,18 @@ class Crew:
     def _tidier(self) -> None:
         while not self._leaving.wait(TIDY_SECONDS):
             outlive(lambda: tidy(self._bench))
+
+    def _sequencer(self) -> None:
+        while not self._leaving.wait(PAUSE_SECONDS):
+            outlive(self._sequence)
+        self._sequencing.close()
+
+    def _sequence(self) -> bool:
+        """All that waits, batch by batch. A log that must not be signed is no reason for the jobs to stop."""
+        try:
+            while self._sequencing.step() and not self._leaving.is_set():
+                pass
+        except (LogError, UsageError) as error:
+            log.error("the log stands still: %s (%s)", error.detail, error.code)
+            self._leaving.wait(TROUBLE_SECONDS)
+        return True

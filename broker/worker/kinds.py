@@ -65,7 +65,8 @@ def scan(bench: Bench, held: Claim, lease: Lease) -> Done:
     if Outcome.ERROR in outcomes and Outcome.FAIL not in outcomes:
         broken = [each["name"] for each in verdict["checks"] if each["outcome"] == Outcome.ERROR]
         raise ChildFailed(f"the checks {', '.join(broken)} broke: {verdict['checks']}")
-    return Done(verdict, lambda session: scans.conclude(session, bench.key, packet_id, verdict))
+    approvals = bench.settings.required_approvals
+    return Done(verdict, lambda session: scans.conclude(session, bench.key, packet_id, verdict, approvals=approvals))
 
 
 def _verdict(bench: Bench, held: Claim, lease: Lease, data: bytes) -> dict[str, Any]:
@@ -167,7 +168,7 @@ def align(bench: Bench, held: Claim, lease: Lease) -> Done:
 
 
 def _signers(session: Session, bench: Bench, packet_id: str) -> TrustStore:
-    """Keys that signed the packet and may still do so."""
+    """Keys that signed the packet; that one of them counts, `packets.pullable` has seen."""
     signed = (each.key_id for each in packets.signatures(session, [packet_id])[packet_id])
     return agents.trusted(session, bench.standing, signed, agents.PUBLISHING)
 
@@ -180,7 +181,9 @@ def _write_trust(folder: Path, trust: TrustStore) -> None:
 
 def _child(bench: Bench, held: Claim, lease: Lease, module: str, job: str, spec: dict[str, Any]) -> Done:
     # The database's password and the broker's key are none of a job's business.
-    hidden = dict.fromkeys(("M2KT_DATABASE_URL", "M2KT_REDIS_URL", "M2KT_BROKER_KEY", "M2KT_ADMIN_KEYS"), "")
+    hidden = dict.fromkeys(
+        ("M2KT_DATABASE_URL", "M2KT_REDIS_URL", "M2KT_BROKER_KEY", "M2KT_BROKER_KEY_PEM", "M2KT_ADMIN_KEYS"), ""
+    )
     log = log_file(bench, held)
     if bench.device is not None:
         spec = {"device": bench.device.partition(":")[0], **spec}

@@ -11,13 +11,13 @@ from celery import Celery
 from broker.db import make_engine, make_sessions
 from broker.jobs import TASK, Bell, make_celery
 from broker.services.agents import read_standing
+from broker.services.sequencer import read_keeper
 from broker.settings import Settings
 from broker.storage.postgres import PostgresBlobs
 from broker.worker.bench import Bench
 from broker.worker.crew import Crew
 from broker.worker.options import Options
 from broker.worker.upkeep import Upkeep
-from m2kt.signing.keys import load_private
 
 log = logging.getLogger(__name__)
 
@@ -27,16 +27,16 @@ def run(settings: Settings, options: Options | None = None, visible: str | None 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     engine, bell = make_engine(settings.database_url), Bell(settings.redis_url)
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    sessions, key = make_sessions(engine), load_private(settings.broker_key)
+    sessions, key = make_sessions(engine), settings.signing_key()
     upkeep = Upkeep(sessions, bell, key, settings.keep_days)
-    standing = read_standing(settings.admin_keys, settings.worker_key)
     bench = Bench(
         settings,
         sessions,
         upkeep.nudge,
         key,
         PostgresBlobs(),
-        standing,
+        read_standing(settings.admin_keys, settings.worker_key),
+        read_keeper(key, settings.log_origin, settings.former_broker_keys, settings.log_quorum),
         owner,
         options or Options(),
         visible=visible,

@@ -23,10 +23,11 @@ class Noun(NamedTuple):
 
 NOUNS: Mapping[str, Noun] = {
     "packet": Noun("m2kt.cli.packet", "Look into packets, check their signatures, and exchange them."),
-    "key": Noun("m2kt.cli.key", "Make and show signing keys."),
+    "key": Noun("m2kt.cli.key", "Make, list, rotate and revoke signing keys."),
     "agent": Noun("m2kt.cli.agent", "Register and list agents."),
     "job": Noun("m2kt.cli.job", "Start jobs and follow them."),
     "worker": Noun("m2kt.cli.worker", "Work on a broker's jobs."),
+    "log": Noun("m2kt.cli.log", "Verify, monitor and witness a broker's transparency log."),
     "dev": Noun("m2kt.cli.dev", "Run everything on this machine."),
 }
 

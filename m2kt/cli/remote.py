@@ -34,6 +34,13 @@ class Output(StrEnum):
     ID = "id"
 
 
+class Decision(StrEnum):
+    """A reviewer's decision."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
 OutputOption = Annotated[Output, typer.Option("-o", "--output", help="Form of output; id: one id a line.")]
 BrokerOption = Annotated[str, typer.Option("--broker", envvar="M2KT_BROKER_URL", help="URL of the broker.")]
 KeyOption = Annotated[Path, typer.Option("--key", envvar="M2KT_KEY", help="Your private key file; signs the request.")]
@@ -121,6 +128,21 @@ def packet_pull(
     typer.echo(f"verified {verified.packet.manifest.reference}, wrote {out}")
     for each in verified.key_ids:
         typer.echo(f"signed by {each}")
+
+
+@app.command("review")
+def packet_review(
+    packet_id: PacketId,
+    broker: BrokerOption,
+    key: KeyOption,
+    decision: Annotated[Decision, typer.Option(help="Your decision; one rejection is enough to reject.")],
+    reason: Annotated[str, typer.Option(help="Why; everybody can read it.")],
+) -> None:
+    """Approve or reject a packet that waits for reviewers, signed with your key."""
+    with closing(connect(broker, key)) as client:
+        client.review(packet_id, decision.value, reason)
+        found = client.show(packet_id)
+    typer.echo(f"{found['name']}@{found['version']} is {found['state']}: {found['reason']}")
 
 
 @app.command("revoke")

@@ -1,21 +1,34 @@
 """The broker's REST interface as calls. Pulling verifies; there is no way to get unverified bytes."""
 
+import base64
 import time
 from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from urllib.parse import quote
 
 import httpx
 
 from m2kt.client.jobs import JobCalls
-from m2kt.client.predicates import RECEIPT
+from m2kt.client.predicates import APPROVAL
+from m2kt.client.receipts import LogRules, Receipts
 from m2kt.client.transport import Json, Transport, json_of
-from m2kt.errors import DigestMismatch, SignatureError, Unavailable, UnknownKey
+from m2kt.errors import DigestMismatch, RequestUnsigned, SignatureError, Unavailable, UnknownKey
+from m2kt.packet import PacketId
 from m2kt.signing.dsse import Envelope
 from m2kt.signing.http import content_digest
-from m2kt.signing.keys import PrivateKey, PublicKey, TrustStore, key_id, parse_public, public_text
+from m2kt.signing.keys import (
+    KeyId,
+    PrivateKey,
+    PublicKey,
+    TrustStore,
+    key_id,
+    parse_public,
+    public_text,
+    rotation_message,
+)
 from m2kt.signing.packets import VerifiedPacket, verify_packet
-from m2kt.signing.statement import Attestation, Statement, read_attestation
+from m2kt.signing.statement import Attestation, Statement, attest
 
 PACKET = "application/vnd.m2kt.packet"
 ENVELOPE = "application/vnd.dsse.envelope.v1+json"
@@ -31,9 +44,12 @@ class Client(JobCalls):
         key: PrivateKey | None = None,
         trust: TrustStore | None = None,
         transport: httpx.BaseTransport | None = None,
+        log: LogRules | None = None,
     ) -> None:
         super().__init__(Transport(base_url, key, transport))
         self.trust = trust if trust is not None else TrustStore()
+        self._key = key
+        self._receipts = Receipts(self._transport, log or LogRules())
 
     def __enter__(self) -> "Client":
         return self
@@ -65,7 +81,9 @@ class Client(JobCalls):
         1. the bytes are those whose digest the broker named (`DigestMismatch`);
         2. a trusted key other than the broker's signed the packet (`UnknownKey`, `SignatureError`);
         3. it is the packet that was asked for (`DigestMismatch`);
-        4. the broker, whose key is trusted, gave a receipt for it (`UnknownKey`, `SignatureError`).
+        4. the broker, whose key is trusted, gave a receipt for it (`UnknownKey`, `SignatureError`);
+        5. the receipt stands in the broker's log, which is recent and grew out of what it was (`LogError`);
+        6. the signer's key counted when that receipt was given (`KeyNotValid`).
         """
         return self.verify(packet_id, self.fetch(packet_id))
 
@@ -78,25 +96,36 @@ class Client(JobCalls):
         return response.content
 
     def verify(self, packet_id: str, data: bytes) -> VerifiedPacket:
-        """Steps 2 to 4 of `pull`, on bytes from anywhere."""
+        """Steps 2 to 6 of `pull`, on bytes from anywhere."""
         # 2. signature
-        broker = self.broker_key()
-        verified = verify_packet(data, TrustStore(key for key in self.trust.values() if key_id(key) != key_id(broker)))
+        brokers = self.broker_keys()
+        verified = verify_packet(data, self.trust.without(*brokers))
         # 3. identity
         if verified.packet.packet_id != packet_id:
             raise DigestMismatch(f"asked for {packet_id}, got {verified.packet.packet_id}")
-        # 4. receipt
-        self.receipt(packet_id, broker)
-        return verified
+        # 4. and 5. receipt, and its place in the log
+        receipt = self._receipts.logged(packet_id, brokers)
+        # 6. time
+        return VerifiedPacket(verified.packet, self._counted(verified.key_ids, receipt))
 
-    def receipt(self, packet_id: str, broker: PublicKey | None = None) -> Attestation:
-        """The broker's verified receipt for a packet."""
-        broker = broker or self.broker_key()
-        response = self._transport.send("GET", f"/v1/packets/{quote(packet_id)}/receipt", signed=False)
-        found = read_attestation(response.content, TrustStore([broker]), RECEIPT)
-        if found.subject != packet_id:
-            raise SignatureError(f"the receipt is for {found.subject}")
-        return found
+    def _counted(self, signers: Sequence[KeyId], receipt: Attestation) -> tuple[KeyId, ...]:
+        """The signers that the receipt names and whose keys counted then. The log proves that the receipt was there; a
+        signature that no receipt names could be of any time."""
+        named = [each for each in signers if each in receipt.predicate.get("signers", ())]
+        if not named:
+            raise SignatureError("the receipt names other signers than those of the packet")
+        try:
+            at = datetime.fromisoformat(str(receipt.predicate.get("at")))
+        except ValueError as error:
+            raise SignatureError("the receipt does not say when it was given") from error
+        if at.tzinfo is None:
+            raise SignatureError("the time of the receipt has no zone")
+        self.trust.require_valid(receipt.key_ids, at)
+        return self.trust.require_valid(named, at)
+
+    def receipt(self, packet_id: str) -> Attestation:
+        """The broker's verified receipt for a packet; only `pull` and `verify` ask for its place in the log."""
+        return self._receipts.get(packet_id, self.broker_keys())
 
     def list(
         self, *, name: str | None = None, state: str | None = None, domain: str | None = None, limit: int = 50
@@ -130,6 +159,18 @@ class Client(JobCalls):
         response = self._transport.send("POST", path, content=data, headers=headers, signed=True)
         return json_of(response)
 
+    def review(self, packet_id: str, decision: str, reason: str) -> Json:
+        """Approve or reject a packet that waits for reviewers, signed with this client's key."""
+        envelope = attest(PacketId(packet_id), APPROVAL, {"decision": decision, "reason": reason}, self._key_needed())
+        path, headers = f"/v1/packets/{quote(packet_id)}/reviews", {"Content-Type": ENVELOPE}
+        response = self._transport.send("POST", path, content=envelope.to_bytes(), headers=headers, signed=True)
+        return json_of(response)
+
+    def _key_needed(self) -> PrivateKey:
+        if self._key is None:
+            raise RequestUnsigned("this call needs a key", hint="Give the client a private key of a registered agent.")
+        return self._key
+
     def wait_for_state(self, packet_id: str, states: Collection[str], timeout: float = 60.0) -> Json:
         """The packet, as soon as it is in one of ``states``; `Unavailable` after ``timeout`` seconds."""
         return self._wait(lambda: self.show(packet_id), states, timeout, f"packet {packet_id}")
@@ -143,8 +184,42 @@ class Client(JobCalls):
     def agents(self) -> Iterator[Json]:
         return self._items("/v1/agents", {"limit": 200})
 
-    def revoke_agent(self, name: str) -> Json:
-        return self._transport.post(f"/v1/agents/{quote(name)}/revoke")
+    def revoke_agent(self, name: str, since: datetime | None = None) -> Json:
+        """Take an agent's keys out of use, now or since the time at which they were lost."""
+        body = {"since": since.isoformat()} if since else None
+        return self._transport.post(f"/v1/agents/{quote(name)}/revoke", body)
+
+    def rotate_key(
+        self,
+        name: str,
+        old: PrivateKey,
+        new: PrivateKey,
+        *,
+        overlap: timedelta = timedelta(),
+    ) -> Json:
+        """Let your key ``old``, which signs this request, be followed by ``new``; it counts for ``overlap`` longer."""
+        ids = key_id(old.public_key()), key_id(new.public_key())
+        proof = new.sign(rotation_message(name, *ids))
+        body = {
+            "public_key": public_text(new.public_key()),
+            "proof": base64.b64encode(proof).decode(),
+            "overlap_seconds": int(overlap.total_seconds()),
+        }
+        return self._transport.post(f"/v1/agents/{quote(name)}/rotate", body)
+
+    def key_statements(self) -> Iterator[Json]:
+        """What the broker said about keys, oldest first; ``envelope`` is base64, and not verified."""
+        return self._items("/v1/keys", {"limit": 200})
+
+    # The log
+
+    def resource(self, path: str) -> bytes:
+        """A static resource of the log: ``checkpoint``, ``tile/0/000``, ``tile/entries/000.p/7``. Not verified."""
+        return self._transport.send("GET", f"/v1/log/{path}", signed=False).content
+
+    def prove_consistency(self, old: int, new: int) -> Sequence[bytes]:
+        """The broker's proof that the tree of ``new`` entries begins with that of ``old``. Not verified."""
+        return self._receipts.prove(old, new)
 
     # The broker
 
@@ -153,11 +228,23 @@ class Client(JobCalls):
         return self._transport.get("/v1/broker")
 
     def broker_key(self) -> PublicKey:
-        """The broker's key, which must be in the trust store."""
-        key = parse_public(str(self.broker()["public_key"]))
+        """The broker's key, which must be in the trust store and count now."""
+        return self._trusted_key(self.broker())
+
+    def broker_keys(self) -> TrustStore:
+        """The broker's key and those that it had before, as far as they are trusted: what they signed is the broker's
+        word, and never a teacher's."""
+        found = self.broker()
+        former = {key_id(parse_public(str(each))) for each in found.get("former_keys", [])}
+        present = key_id(self._trusted_key(found))
+        return self.trust.without(*(each for each in self.trust if each != present and each not in former))
+
+    def _trusted_key(self, found: Json) -> PublicKey:
+        key = parse_public(str(found["public_key"]))
         if key_id(key) not in self.trust:
             raise UnknownKey(
                 f"the broker's key {key_id(key)[:16]} is not trusted",
                 hint="Get the broker's public key from its operator and add it to the keys you trust.",
             )
+        self.trust.require_valid([key_id(key)], datetime.now(UTC))
         return key

@@ -11,3 +11,9 @@ SCAN = "urn:m2kt:scan:v1"
 
 OUTCOME = "urn:m2kt:outcome:v1"
 """What it did to a student: signed by the student."""
+
+APPROVAL = "urn:m2kt:approval:v1"
+"""What a reviewer decided about it: signed by the reviewer."""
+
+KEY = "urn:m2kt:key:v1"
+"""Whose key it is and when it counts; its subject is the key's id: signed by the broker."""

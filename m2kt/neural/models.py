@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from m2kt.errors import ModelError
 
@@ -132,6 +133,7 @@ def set_threads(count: int | None) -> None:
 
 
 def offline() -> None:
-    """Never let a library reach for a hub: models are local directories."""
+    """Never let a library reach for a hub, since models are local directories, nor draw bars of its own."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers types it not

@@ -21,6 +21,7 @@ from m2kt.packet.manifest import (
     Teacher,
     TensorEntry,
 )
+from m2kt.packet.rules import refuse, rule_of
 from m2kt.packet.tensors import Array
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "build_packet",
     "read_packet",
     "read_parts",
+    "rule_of",
 ]
 
 
@@ -52,7 +54,7 @@ class Packet:
     tensors: Mapping[str, Array]
     packet_id: PacketId
     manifest_bytes: bytes
-    tensor_bytes: bytes
+    tensor_bytes: bytes | memoryview
 
 
 def build_packet(manifest: Manifest, tensors: Mapping[str, Array]) -> Packet:
@@ -70,7 +72,7 @@ def read_parts(parts: Parts) -> Packet:
     return _read(parts.manifest, parts.tensors)
 
 
-def _read(manifest_bytes: bytes, tensor_bytes: bytes) -> Packet:
+def _read(manifest_bytes: bytes, tensor_bytes: bytes | memoryview) -> Packet:
     manifest = Manifest.from_bytes(manifest_bytes)
     tensors = tensor_format.decode(tensor_bytes)
     _check_table(manifest, tensors)
@@ -83,11 +85,11 @@ def _check_table(manifest: Manifest, tensors: Mapping[str, Array]) -> None:
     listed = [entry.name for entry in manifest.tensors]
     if listed != list(tensors):
         odd = sorted(set(listed) ^ set(tensors))
-        raise DigestMismatch(f"the manifest's table and the tensors differ in {', '.join(odd[:3])}")
+        refuse("table", f"the manifest's table and the tensors differ in {', '.join(odd[:3])}", DigestMismatch)
     for entry in manifest.tensors:
         found = TensorEntry.of(entry.name, tensors[entry.name])
         for what in ("dtype", "shape", "sha256"):
             if getattr(found, what) != getattr(entry, what):
-                raise DigestMismatch(f"{what} of {entry.name} is not what the manifest says")
+                refuse("table", f"{what} of {entry.name} is not what the manifest says", DigestMismatch)
     for name, bits in manifest.precision.items():
         tensor_format.check_low_bits(name, tensors[name], bits)

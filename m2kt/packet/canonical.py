@@ -7,26 +7,24 @@ within ±(2^53 - 1); decimals travel as strings. A `ManifestError` starts with t
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import rfc8785
 
-from m2kt.errors import ManifestError
+from m2kt.packet.rules import refuse
 
 MAX_INT = 2**53 - 1
 MAX_DEPTH = 32
+MAX_TOKENS = 2**19
+"""Commas, brackets and strings in one part: a byte of JSON can cost a hundred in memory, so their number is bounded.
+The largest manifest that obeys all other rules has half as many."""
 
 # RFC 7493 section 2.1 forbids surrogates and noncharacters; NUL is refused because Postgres cannot store it in text.
 _PLANES = "".join(chr(plane * 0x10000 + last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
 _FORBIDDEN = re.compile(f"[\x00\ud800-\udfff\ufdd0-\ufdef{_PLANES}]")
 
-# A whole string, or one bracket. An unterminated string runs to the end, so that the scan stays linear.
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
-
-
-def refuse(rule: str, detail: str) -> NoReturn:
-    """Raise the `ManifestError` of ``rule``."""
-    raise ManifestError(f"{rule}: {detail}")
+# A whole string, a bracket or a comma. An unterminated string runs to the end, so that the scan stays linear.
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 
 
 def dumps(value: object, *, max_depth: int = MAX_DEPTH) -> bytes:
@@ -40,7 +38,7 @@ def loads(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> dict[st
     if len(data) > max_bytes:
         refuse("size", f"{len(data)} bytes, the limit is {max_bytes}")
     text = _decode(data)
-    _check_depth(data, max_depth)
+    _check_tree(data, max_depth)
     value = _parse(text)
     if not isinstance(value, dict):
         refuse("object", "the outermost value must be an object")
@@ -58,17 +56,16 @@ def _decode(data: bytes) -> str:
         refuse("utf-8", f"byte {error.start} is not UTF-8")
 
 
-def _check_depth(data: bytes, max_depth: int) -> None:
-    """Before the parser runs, because its recursion is what deep nesting attacks."""
+def _check_tree(data: bytes, max_depth: int) -> None:
+    """Before the parser runs, because its recursion and its memory are what deep and wide values attack."""
     depth = 0
-    for token in _TOKEN.finditer(data):
+    for count, token in enumerate(_TOKEN.finditer(data), 1):
         first = data[token.start()]
-        if first in b"[{":
-            depth += 1
-        elif first in b"]}":
-            depth -= 1
+        depth += (first in b"[{") - (first in b"]}")
         if depth > max_depth:
             refuse("depth", f"nested deeper than {max_depth}")
+        if count > MAX_TOKENS:
+            refuse("tokens", f"more than {MAX_TOKENS} commas, brackets and strings")
 
 
 def _parse(text: str) -> object:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from m2kt.errors import ContainerError, TooLarge
 from m2kt.packet.manifest import MAX_MANIFEST_BYTES
+from m2kt.packet.rules import refuse
 
 MAGIC = b"\x89M2KT\r\n\x01"
 """Like PNG's: a byte above 127 and CR LF show transfers that mangle text; the last byte is the format's version."""
@@ -22,11 +23,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Parts:
-    """The three parts of a container, as stored."""
+    """The three parts of a container, as stored. The tensors may be a view of a larger buffer: they can be large."""
 
     envelope: bytes
     manifest: bytes
-    tensors: bytes
+    tensors: bytes | memoryview
 
 
 def pack(parts: Parts) -> bytes:
@@ -34,35 +35,38 @@ def pack(parts: Parts) -> bytes:
     chunks = [MAGIC]
     for name, part in vars(parts).items():
         if not part:
-            raise ContainerError(f"the {name} must not be empty")
+            refuse("empty-part", f"the {name} must not be empty", ContainerError)
         chunks += [len(part).to_bytes(_LENGTH, "little"), part]
     return b"".join(chunks)
 
 
 def unpack(data: bytes, limits: Limits | None = None) -> Parts:
     """The parts of a container; refuses truncation, trailing bytes and, before it copies anything, lengths past
-    ``limits`` (`TooLarge`). It looks at lengths only."""
+    ``limits`` (`TooLarge`). It looks at lengths only, and the tensors are a view of ``data``."""
     limits = limits or Limits()
     if len(data) > limits.max_packet_bytes:
-        raise TooLarge(f"the packet has {len(data)} bytes, the limit is {limits.max_packet_bytes}")
+        refuse("packet-size", f"the packet has {len(data)} bytes, the limit is {limits.max_packet_bytes}", TooLarge)
     if not data.startswith(MAGIC):
-        raise ContainerError("these bytes are not an M2KT packet: they do not start with its magic")
-    envelope, offset = _part(data, len(MAGIC), "envelope", limits.max_envelope_bytes)
-    manifest, offset = _part(data, offset, "manifest", limits.max_manifest_bytes)
-    tensors, offset = _part(data, offset, "tensors", limits.max_packet_bytes)
+        refuse("magic", "these bytes are not an M2KT packet: they do not start with its magic", ContainerError)
+    view = memoryview(data).toreadonly()
+    envelope, offset = _part(view, len(MAGIC), "envelope", limits.max_envelope_bytes)
+    manifest, offset = _part(view, offset, "manifest", limits.max_manifest_bytes)
+    tensors, offset = _part(view, offset, "tensors", limits.max_packet_bytes)
     if offset != len(data):
-        raise ContainerError(f"{len(data) - offset} bytes follow the tensors")
-    return Parts(envelope, manifest, tensors)
+        refuse("trailing", f"{len(data) - offset} bytes follow the tensors", ContainerError)
+    return Parts(bytes(envelope), bytes(manifest), tensors)
 
 
-def _part(data: bytes, offset: int, name: str, limit: int) -> tuple[bytes, int]:
+def _part(data: memoryview, offset: int, name: str, limit: int) -> tuple[memoryview, int]:
     """The part that begins with its length at ``offset``, and where the next one begins."""
     start = offset + _LENGTH
     length = int.from_bytes(data[offset:start], "little")
     if start > len(data):
-        raise ContainerError(f"the container ends before the length of its {name}")
+        refuse("truncated", f"the container ends before the length of its {name}", ContainerError)
     if length > limit:
-        raise TooLarge(f"the {name} claims {length} bytes, the limit is {limit}")
-    if length == 0 or start + length > len(data):
-        raise ContainerError(f"the {name} claims {length} bytes, {len(data) - start} are there")
+        refuse("part-size", f"the {name} claims {length} bytes, the limit is {limit}", TooLarge)
+    if length == 0:
+        refuse("empty-part", f"the {name} is empty", ContainerError)
+    if start + length > len(data):
+        refuse("truncated", f"the {name} claims {length} bytes, {len(data) - start} are there", ContainerError)
     return data[start : start + length], start + length

@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from m2kt.packet.canonical import MAX_INT, refuse
+from m2kt.packet.canonical import MAX_INT
+from m2kt.packet.rules import refuse
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._/-]{0,127}")
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
@@ -37,6 +38,11 @@ def name(value: object, where: str) -> str:
     if ".." in text or "//" in text or text.endswith("/") or "/./" in text or text.endswith("/."):
         refuse("pattern", f"{where} must have no '..', '.' or empty segment")
     return text
+
+
+def key(value: object, where: str) -> str:
+    """``[A-Za-z0-9][A-Za-z0-9._/-]{0,127}``: what policies compare is ASCII, so that nothing looks like it."""
+    return _matching(value, KEY, where, 128, "a key ([A-Za-z0-9][A-Za-z0-9._/-]{0,127})")
 
 
 def version(value: object, where: str) -> str:
@@ -100,12 +106,7 @@ def mapping(value: object, where: str, rule: Callable[[object, str], T], limit: 
     """At most ``limit`` entries whose keys are names (capitals allowed) and whose values obey ``rule``."""
     if not isinstance(value, Mapping) or len(value) > limit:
         refuse("mapping", f"{where} must be an object of at most {limit} entries")
-    return {
-        _matching(key, KEY, f"a key of {where}", 128, "a key ([A-Za-z0-9][A-Za-z0-9._/-]{0,127})"): rule(
-            each, f"{where}.{key}"
-        )
-        for key, each in value.items()
-    }
+    return {key(each, f"a key of {where}"): rule(value[each], f"{where}.{each}") for each in value}
 
 
 def sequence(value: object, where: str, rule: Callable[[object, str], T], limit: int) -> tuple[T, ...]:

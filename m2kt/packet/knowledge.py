@@ -65,6 +65,7 @@ class Knowledge:
     swap: Floats  # (D, L) causal swap evidence by element
     gradient: Floats  # (D, L)
     attention: Floats | None = None  # (D, L)
+    choices: Ints | None = None  # (D,) alphabet that a decision must decide within for its template to go on, -1 any
 
     @property
     def class_count(self) -> int:
@@ -98,6 +99,8 @@ def to_tensors(knowledge: Knowledge) -> dict[str, NDArray[Any]]:
         tensors["symbols/bias"] = knowledge.anchor_bias
     if knowledge.attention is not None:
         tensors["attention/mean"] = knowledge.attention
+    if knowledge.choices is not None:
+        tensors["graph/choices"] = knowledge.choices
     return tensors
 
 
@@ -128,6 +131,7 @@ def from_tensors(tensors: Tensors, symbols: tuple[str, ...], leads: tuple[str, .
         swap=get.floats("saliency/swap", 2),
         gradient=get.floats("saliency/gradient", 2),
         attention=get.floats("attention/mean", 2) if "attention/mean" in tensors else None,
+        choices=get.ints("graph/choices", 1) if "graph/choices" in tensors else None,
     )
     _check(knowledge)
     return knowledge
@@ -205,6 +209,9 @@ def _check_maps(knowledge: Knowledge) -> None:
     maps += [] if knowledge.attention is None else [knowledge.attention]
     _require(all(each.shape == shape for each in maps), f"saliency and attention maps are {list(shape)}")
     _require(knowledge.alphabets.shape[1] == len(knowledge.symbols), "graph/alphabets is [n, S]")
+    if knowledge.choices is not None:
+        _require(len(knowledge.choices) == len(knowledge.decisions), "graph/choices has one entry per decision")
+        _require(_within(knowledge.choices, UNUSED, len(knowledge.alphabets)), "graph/choices names alphabets")
     _require(bool(knowledge.alphabets.any(axis=1).all()), "no alphabet is empty")
 
 

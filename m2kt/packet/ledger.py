@@ -33,6 +33,7 @@ KNOWN = frozenset(
         "graph/templates",
         "graph/elements",
         "graph/alphabets",
+        "graph/choices",
         "graph/decisions",
         "saliency/swap",
         "saliency/gradient",

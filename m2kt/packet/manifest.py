@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, NewType
 
-from m2kt.errors import TensorError
+from m2kt.errors import ManifestError, TensorError
 from m2kt.packet import canonical
 from m2kt.packet import fields as rule
 from m2kt.packet import tensors as tensor_format
-from m2kt.packet.canonical import refuse
+from m2kt.packet.rules import refuse
 from m2kt.packet.tensors import Array
 
 PacketId = NewType("PacketId", str)
@@ -75,8 +75,8 @@ class Teacher:
 
     def __post_init__(self) -> None:
         rule.text(self.name, "teacher.name")
-        rule.text(self.family, "teacher.family", 128)
-        rule.text(self.base_family, "teacher.base_family", 128)
+        rule.key(self.family, "teacher.family")
+        rule.key(self.base_family, "teacher.base_family")
         rule.count(self.parameters, "teacher.parameters", 1)
         rule.digest(self.weights_sha256, "teacher.weights_sha256")
         rule.digest(self.tokenizer_sha256, "teacher.tokenizer_sha256")
@@ -91,7 +91,7 @@ class Extraction:
     seed: int
 
     def __post_init__(self) -> None:
-        rule.text(self.operator, "extraction.operator", 128)
+        rule.key(self.operator, "extraction.operator")
         _set(self, settings=rule.mapping(self.settings, "extraction.settings", rule.setting))
         rule.count(self.seed, "extraction.seed")
 
@@ -110,10 +110,10 @@ class TensorEntry:
         where = "a tensor's"
         try:
             tensor_format.check_name(self.name)
-            _set(self, shape=rule.sequence(self.shape, f"{where} shape", rule.count, tensor_format.MAX_RANK))
             tensor_format.check_shape(self.shape, self.name)
         except TensorError as error:
-            refuse("tensor", error.detail)
+            raise ManifestError(error.detail) from error
+        _set(self, shape=tuple(self.shape))
         if self.section != self.name.split("/")[0]:
             refuse("section", f"{self.name} does not start with its section")
         if self.dtype not in tuple(tensor_format.DTYPES):
@@ -256,7 +256,10 @@ class Manifest:
     @classmethod
     def from_bytes(cls, data: bytes) -> "Manifest":
         """Parse and check; `ManifestError` starts with the name of the first rule that is broken."""
-        found = rule.exactly(canonical.loads(data, max_bytes=MAX_MANIFEST_BYTES), _keys(cls), "the manifest")
+        value = canonical.loads(data, max_bytes=MAX_MANIFEST_BYTES)
+        if value.get("schema", SCHEMA) != SCHEMA:  # first, because another version may well have other keys
+            refuse("schema", f"this version reads {SCHEMA} only")
+        found = rule.exactly(value, _keys(cls), "the manifest")
         if found["kind"] not in tuple(PacketKind):
             refuse("kind", f"must be one of {', '.join(PacketKind)}")
         parts = {

@@ -8,15 +8,15 @@ byte strings such a reader would load are refused here.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from m2kt.errors import ManifestError, TensorError
-from m2kt.packet import canonical
+from m2kt.packet import canonical, rules
 
 Array = NDArray[np.generic]
 
@@ -34,6 +34,7 @@ MAX_HEADER_BYTES = 2**20
 MAX_TENSORS = 4096
 MAX_RANK = 8
 MAX_ELEMENTS = 2**40  # far above any packet; guards the product of a shape
+_CHUNK = 2**17  # elements looked at in one go: what is computed from them stays in the processor's cache
 
 NAME = re.compile(r"[a-z0-9._/-]{1,128}")
 _CODES = {dtype: code for code, dtype in DTYPES.items()}
@@ -43,10 +44,10 @@ _WORDS: Mapping[str, type[np.unsignedinteger[Any]]] = {"F16": np.uint16, "F32": 
 def check_name(name: object) -> str:
     """``[a-z0-9._/-]{1,128}``, at least two segments, none of them empty, ``.`` or ``..``."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise TensorError(f"tensor name {str(name)[:80]!r} is not [a-z0-9._/-]{{1,128}}")
+        _refuse("tensor-name", f"{str(name)[:80]!r} is not [a-z0-9._/-]{{1,128}}")
     segments = name.split("/")
     if len(segments) < 2 or any(each in ("", ".", "..") for each in segments):
-        raise TensorError(f"tensor name {name!r} must be section/name, with no empty, '.' or '..' segment")
+        _refuse("tensor-name", f"{name!r} must be section/name, with no empty, '.' or '..' segment")
     return name
 
 
@@ -54,25 +55,29 @@ def dtype_code(array: Array) -> str:
     """``F32`` for an array of float32, in whichever byte order; `TensorError` outside the allow-list."""
     code = _CODES.get(array.dtype.newbyteorder("<"))
     if code is None:
-        raise TensorError(f"dtype {array.dtype} is not allowed: use one of {', '.join(DTYPES)}")
+        _refuse("dtype", f"{array.dtype} is not allowed: use one of {', '.join(DTYPES)}")
     return code
 
 
-def check_shape(shape: tuple[int, ...], name: str) -> int:
-    """Number of elements of ``shape``; refuses ranks past 8, empty dimensions and products past 2^40."""
+def check_shape(shape: object, name: str) -> int:
+    """Number of elements of ``shape``; refuses what is no list of integers, ranks past 8, empty dimensions and
+    products past 2^40."""
+    if not isinstance(shape, list | tuple) or not all(type(each) is int for each in shape):
+        _refuse("shape", f"that of {name} must be a list of integers")
     if len(shape) > MAX_RANK:
-        raise TensorError(f"{name} has rank {len(shape)}, the limit is {MAX_RANK}")
+        _refuse("shape", f"{name} has rank {len(shape)}, the limit is {MAX_RANK}")
     if any(each < 1 for each in shape):
-        raise TensorError(f"{name} is empty: its shape is {list(shape)}")
+        _refuse("shape", f"{name} is empty: its shape is {list(shape)}")
     elements = math.prod(shape)  # Python integers do not overflow
     if elements > MAX_ELEMENTS:
-        raise TensorError(f"{name} would have {elements} elements")
+        _refuse("shape", f"{name} would have {elements} elements")
     return elements
 
 
-def raw(array: Array) -> bytes:
-    """Little-endian, row-major bytes of an array."""
-    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
+def raw(array: Array) -> memoryview:
+    """Little-endian, row-major bytes of an array: a view of it where it lies so already."""
+    stored = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return stored.reshape(-1).view(np.uint8).data
 
 
 def digest(array: Array) -> str:
@@ -83,7 +88,7 @@ def digest(array: Array) -> str:
 def encode(tensors: Mapping[str, Array]) -> bytes:
     """The one encoding of ``tensors``; `TensorError` for what the profile does not allow."""
     header: dict[str, dict[str, Any]] = {}
-    chunks: list[bytes] = []
+    chunks: list[memoryview] = []
     offset = 0
     for name in sorted(tensors):
         array, dtype = tensors[name], dtype_code(tensors[name])
@@ -94,7 +99,7 @@ def encode(tensors: Mapping[str, Array]) -> bytes:
     return b"".join([_header(header), *chunks])
 
 
-def _chunk(name: str, array: Array) -> bytes:
+def _chunk(name: str, array: Array) -> memoryview:
     check_shape(array.shape, name)
     _check_finite(name, array)
     return raw(array)
@@ -102,15 +107,15 @@ def _chunk(name: str, array: Array) -> bytes:
 
 def _header(entries: dict[str, dict[str, Any]]) -> bytes:
     if not 1 <= len(entries) <= MAX_TENSORS:
-        raise TensorError(f"a packet has 1 to {MAX_TENSORS} tensors, not {len(entries)}")
+        _refuse("tensors", f"a packet has 1 to {MAX_TENSORS} tensors, not {len(entries)}")
     header = canonical.dumps(entries)
     header += b" " * (-len(header) % 8)
     if len(header) > MAX_HEADER_BYTES:
-        raise TensorError(f"the tensors' header has {len(header)} bytes, the limit is {MAX_HEADER_BYTES}")
+        _refuse("header", f"it has {len(header)} bytes, the limit is {MAX_HEADER_BYTES}")
     return len(header).to_bytes(8, "little") + header
 
 
-def decode(data: bytes) -> dict[str, Array]:
+def decode(data: bytes | memoryview) -> dict[str, Array]:
     """The tensors in ``data`` in name order: read-only views of it (not always aligned), all values finite."""
     entries, start = _parse_header(data)
     found: dict[str, Array] = {}
@@ -120,69 +125,85 @@ def decode(data: bytes) -> dict[str, Array]:
         elements = check_shape(shape, name)
         end = offset + elements * dtype.itemsize
         if entry["data_offsets"] != [offset, end]:
-            raise TensorError(f"{name} must lie at [{offset}, {end}]: no gaps, no overlaps, name order")
+            _refuse("data-offsets", f"{name} must lie at [{offset}, {end}]: no gaps, no overlaps, name order")
         if start + end > len(data):
-            raise TensorError(f"the data end before {name} does")
+            _refuse("data-length", f"the data end before {name} does")
         found[name] = np.frombuffer(data, dtype, elements, start + offset).reshape(shape)
         _check_finite(name, found[name])
         offset = end
     if start + offset != len(data):
-        raise TensorError(f"{len(data) - start - offset} bytes follow the last tensor")
+        _refuse("data-length", f"{len(data) - start - offset} bytes follow the last tensor")
     return found
 
 
-def _parse_header(data: bytes) -> tuple[dict[str, Any], int]:
+def _parse_header(data: bytes | memoryview) -> tuple[dict[str, Any], int]:
     """Header entries in name order, and where the data begin."""
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > MAX_HEADER_BYTES or 8 + length > len(data):
-        raise TensorError(f"the tensors' header is truncated or longer than {MAX_HEADER_BYTES} bytes")
-    header = data[8 : 8 + length]
+        _refuse("header", f"it is truncated or longer than {MAX_HEADER_BYTES} bytes")
+    header = bytes(data[8 : 8 + length])
     try:
         entries = canonical.loads(header.rstrip(b" "), max_bytes=MAX_HEADER_BYTES, max_depth=3)
     except ManifestError as error:
-        raise TensorError(f"the tensors' header: {error.detail}") from error
-    if _header(entries) != data[: 8 + length]:
-        raise TensorError("the tensors' header must be padded with spaces to the next multiple of 8")
+        raise TensorError(rules.inside("the tensors' header", error)) from error
+    if _header(entries)[8:] != header:
+        _refuse("padding", "the header must be padded with spaces to the next multiple of 8")
     return entries, 8 + length
 
 
 def _read_entry(name: str, entry: object) -> tuple[np.dtype[Any], tuple[int, ...]]:
     if not isinstance(entry, dict) or set(entry) != {"data_offsets", "dtype", "shape"}:
-        raise TensorError(f"{name} must have data_offsets, dtype and shape, and nothing else")
+        _refuse("entry", f"{name} must have data_offsets, dtype and shape, and nothing else")
     dtype, shape = entry["dtype"], entry["shape"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise TensorError(f"{name} has dtype {str(dtype)[:20]!r}: allowed are {', '.join(DTYPES)}")
-    if not isinstance(shape, list) or not all(type(each) is int for each in shape):
-        raise TensorError(f"the shape of {name} must be a list of integers")
+        _refuse("dtype", f"{name} has {str(dtype)[:20]!r}: allowed are {', '.join(DTYPES)}")
+    check_shape(shape, name)
     if not isinstance(entry["data_offsets"], list) or not all(type(each) is int for each in entry["data_offsets"]):
-        raise TensorError(f"the data_offsets of {name} must be a list of integers")
+        _refuse("data-offsets", f"those of {name} must be a list of integers")
     return DTYPES[dtype], tuple(shape)
 
 
 def _check_finite(name: str, array: Array) -> None:
-    if not np.isfinite(array).all():
-        raise TensorError(f"{name} holds NaN or an infinity")
+    code = dtype_code(array)
+    if code not in MANTISSA_BITS:
+        return
+    word, mantissa = _WORDS[code], MANTISSA_BITS[code]
+    magnitude = word(np.iinfo(word).max >> 1)
+    infinity = magnitude >> mantissa << mantissa  # all exponent bits; NaNs are above it
+    for words in _chunks(array, word):
+        if (words & magnitude).max() >= infinity:
+            _refuse("not-finite", f"{name} holds NaN or an infinity")
+
+
+def _chunks(array: Array, word: type[np.unsignedinteger[Any]]) -> Iterator[NDArray[Any]]:
+    """The array's bits as unsigned words, a piece at a time: what is computed from them needs little memory."""
+    words = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(-1).view(word)
+    return (words[start : start + _CHUNK] for start in range(0, len(words), _CHUNK))
 
 
 def zero_low_bits(array: Array, bits: int) -> Array:
     """A copy of a float array that keeps the ``bits`` highest mantissa bits and zeroes the rest (rounds to zero)."""
-    words, mask = _low_bits(array, bits)
-    kept: Array = (words & ~mask).view(array.dtype.newbyteorder("="))
+    word, mask = _low_bits(array, bits)
+    native = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape)
+    kept: Array = (native.view(word) & ~mask).view(native.dtype)
     return kept
 
 
 def check_low_bits(name: str, array: Array, bits: int) -> None:
     """`TensorError` unless all mantissa bits below the ``bits`` highest are zero: that bounds what could hide there."""
-    words, mask = _low_bits(array, bits)
-    if (words & mask).any():
-        raise TensorError(f"{name} declares {bits} mantissa bits, but lower ones are set")
+    word, mask = _low_bits(array, bits)
+    if mask and any((words & mask).any() for words in _chunks(array, word)):
+        _refuse("low-bits", f"{name} declares {bits} mantissa bits, but lower ones are set")
 
 
-def _low_bits(array: Array, bits: int) -> tuple[NDArray[Any], Any]:
-    """The array as unsigned words, and the mask of the mantissa bits that must be zero."""
+def _low_bits(array: Array, bits: int) -> tuple[type[np.unsignedinteger[Any]], Any]:
+    """The unsigned word of the array's width, and the mask of the mantissa bits that must be zero."""
     code = dtype_code(array)
     if code not in MANTISSA_BITS or not 0 <= bits <= MANTISSA_BITS[code]:
-        raise TensorError(f"{code} has no precision of {bits} mantissa bits")
+        _refuse("low-bits", f"{code} has no precision of {bits} mantissa bits")
     word = _WORDS[code]
-    native = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape)
-    return native.view(word), word(2 ** (MANTISSA_BITS[code] - bits) - 1)
+    return word, word(2 ** (MANTISSA_BITS[code] - bits) - 1)
+
+
+def _refuse(rule: rules.Rule, detail: str) -> NoReturn:
+    rules.refuse(rule, detail, TensorError)

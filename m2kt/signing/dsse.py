@@ -8,12 +8,12 @@ import base64
 import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from cryptography.exceptions import InvalidSignature
 
 from m2kt.errors import ManifestError, SignatureError, UnknownKey
-from m2kt.packet import canonical
+from m2kt.packet import canonical, fields, rules
 from m2kt.signing.keys import KeyId, PrivateKey, PublicKey, TrustStore, key_id
 
 MAX_ENVELOPE_BYTES = 8 * 2**20
@@ -48,24 +48,24 @@ class Envelope:
     def to_bytes(self) -> bytes:
         """Canonical JSON with standard, padded base64."""
         signatures = [{"keyid": each.keyid, "sig": _encode(each.sig)} for each in self.signatures]
-        fields = {"payload": _encode(self.payload), "payloadType": self.payload_type, "signatures": signatures}
-        return canonical.dumps(fields)
+        found = {"payload": _encode(self.payload), "payloadType": self.payload_type, "signatures": signatures}
+        return canonical.dumps(found)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Envelope":
         """Parse strictly: canonical JSON, no other fields, 1 to 16 distinct signatures of 64 bytes each."""
         try:
-            fields = canonical.loads(data, max_bytes=MAX_ENVELOPE_BYTES, max_depth=3)
+            found = canonical.loads(data, max_bytes=MAX_ENVELOPE_BYTES, max_depth=3)
         except ManifestError as error:
-            raise SignatureError(f"the envelope: {error.detail}") from error
-        payload_type, payload, listed = _values(fields, "payloadType", "payload", "signatures")
+            raise SignatureError(rules.inside("the envelope", error)) from error
+        payload_type, payload, listed = _values(found, "payloadType", "payload", "signatures")
         if not isinstance(payload_type, str) or len(payload_type) > MAX_TYPE_LENGTH:
-            raise SignatureError(f"the envelope's payloadType must be text of at most {MAX_TYPE_LENGTH} characters")
+            _refuse("payload-type", f"it must be text of at most {MAX_TYPE_LENGTH} characters")
         if not isinstance(listed, list) or not 1 <= len(listed) <= MAX_SIGNATURES:
-            raise SignatureError(f"an envelope has 1 to {MAX_SIGNATURES} signatures")
+            _refuse("signatures", f"an envelope has 1 to {MAX_SIGNATURES}")
         signatures = tuple(_read_signature(each) for each in listed)
         if len({each.sig for each in signatures}) != len(signatures):
-            raise SignatureError("the envelope holds one signature twice")
+            _refuse("duplicate-signature", "the envelope holds one signature twice")
         return cls(payload_type, _decode(payload), signatures)
 
     @property
@@ -91,7 +91,7 @@ class Verified:
 def sign(payload_type: str, payload: bytes, *keys: PrivateKey) -> Envelope:
     """An envelope with a signature of each key."""
     if not keys:
-        raise SignatureError("signing needs at least one key")
+        _refuse("signatures", "signing needs at least one key")
     return Envelope(payload_type, payload, tuple(_sign(payload_type, payload, key) for key in keys))
 
 
@@ -101,7 +101,7 @@ def add_signature(envelope: Envelope, key: PrivateKey) -> Envelope:
     if any(each.sig == added.sig for each in envelope.signatures):
         return envelope  # Ed25519 signatures are deterministic (RFC 8032 section 8.2)
     if len(envelope.signatures) == MAX_SIGNATURES:
-        raise SignatureError(f"the envelope has {MAX_SIGNATURES} signatures already, which is the limit")
+        _refuse("signatures", f"the envelope has {MAX_SIGNATURES} already, which is the limit")
     return Envelope(envelope.payload_type, envelope.payload, (*envelope.signatures, added))
 
 
@@ -111,16 +111,22 @@ def verify(envelope: Envelope, trust: TrustStore, payload_type: str) -> Verified
     Every signature is tried against every trusted key. Raises `UnknownKey` when no signature claims a trusted key and
     none verifies; `SignatureError` when one that claims a trusted key does not.
     """
-    if envelope.payload_type != payload_type:
-        raise SignatureError(f"the payload type is {envelope.payload_type!r}, expected {payload_type!r}")
-    signers = tuple(_signer(each, envelope.pae, trust) for each in envelope.signatures)
+    check_type(envelope, payload_type)
+    message = envelope.pae
+    signers = tuple(_signer(each, message, trust) for each in envelope.signatures)
     if any(signers):
         return Verified(envelope.payload, signers)
     claimed = [each.keyid for each in envelope.signatures]
     if not trust or not any(keyid in trust for keyid in claimed):
         named = ", ".join(keyid[:16] or "an unnamed key" for keyid in claimed)
-        raise UnknownKey(f"signed by {named}, and none of the {len(trust)} trusted keys verifies it")
-    raise SignatureError("a signature claims a trusted key, but is not that key's signature over these bytes")
+        rules.refuse("untrusted", f"signed by {named}, and none of {len(trust)} trusted keys verifies it", UnknownKey)
+    _refuse("signature", "one claims a trusted key, but is not that key's signature over these bytes")
+
+
+def check_type(envelope: Envelope, payload_type: str) -> None:
+    """Refuse an envelope whose payload is of another type."""
+    if envelope.payload_type != payload_type:
+        _refuse("payload-type", f"it is {envelope.payload_type!r}, expected {payload_type!r}")
 
 
 def _sign(payload_type: str, payload: bytes, key: PrivateKey) -> Signature:
@@ -143,19 +149,21 @@ def _candidates(signature: Signature, trust: TrustStore) -> Iterator[tuple[KeyId
     return iter(sorted(trust.items(), key=lambda item: item[0] != signature.keyid))
 
 
-def _values(value: Any, *names: str) -> list[Any]:
-    if not isinstance(value, dict) or set(value) != set(names):
-        raise SignatureError(f"the envelope must have {', '.join(names)}, and nothing else, in one object")
-    return [value[name] for name in names]
+def _values(value: object, *names: str) -> list[Any]:
+    try:
+        found = fields.exactly(value, names, "an object of the envelope")
+    except ManifestError as error:
+        raise SignatureError(error.detail) from error
+    return [found[name] for name in names]
 
 
 def _read_signature(value: object) -> Signature:
     keyid, sig = _values(value, "keyid", "sig")
     if not isinstance(keyid, str) or len(keyid) > _MAX_KEYID_LENGTH:
-        raise SignatureError(f"a keyid must be text of at most {_MAX_KEYID_LENGTH} characters")
+        _refuse("keyid", f"it must be text of at most {_MAX_KEYID_LENGTH} characters")
     raw = _decode(sig)
     if len(raw) != _SIGNATURE_BYTES:
-        raise SignatureError(f"an Ed25519 signature has {_SIGNATURE_BYTES} bytes, not {len(raw)}")
+        _refuse("signature-length", f"an Ed25519 signature has {_SIGNATURE_BYTES} bytes, not {len(raw)}")
     return Signature(keyid, raw)
 
 
@@ -167,7 +175,7 @@ def _decode(text: object) -> bytes:
     """Standard or URL-safe base64 (DSSE asks readers to take both), padded, and in its one spelling: spare bits that
     are not zero would let one signature be written in several ways."""
     if not isinstance(text, str):
-        raise SignatureError("base64 must be text")
+        _refuse("base64", "it must be text")
     for altchars in (b"+/", b"-_"):
         try:
             data = base64.b64decode(text, altchars, validate=True)
@@ -175,4 +183,8 @@ def _decode(text: object) -> bytes:
             continue
         if base64.b64encode(data, altchars).decode() == text:
             return data
-    raise SignatureError("the envelope holds something else than padded base64")
+    _refuse("base64", "the envelope holds something else than padded base64 in its one spelling")
+
+
+def _refuse(rule: rules.Rule, detail: str) -> NoReturn:
+    rules.refuse(rule, detail, SignatureError)

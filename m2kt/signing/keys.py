@@ -1,14 +1,17 @@
 """Ed25519 keys (RFC 8032): files, text form, key ids and trust stores.
 
 A private key is a PKCS #8 PEM file that only its owner may read. A public key travels as ``ed25519:<base64 of 32
-bytes>``; its id is the SHA-256 of those 32 bytes, in hexadecimal.
+bytes>``; its id is the SHA-256 of those 32 bytes, in hexadecimal. The file of a public key may say below when it counts
+(`m2kt.signing.validity`).
 """
 
 import base64
 import binascii
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import NewType
@@ -17,7 +20,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from m2kt.errors import KeyFileError, UsageError
+from m2kt.errors import KeyFileError, KeyNotValid, UsageError
+from m2kt.files import write_atomically
+from m2kt.signing.validity import ALWAYS, Validity
 
 PrivateKey = Ed25519PrivateKey
 PublicKey = Ed25519PublicKey
@@ -69,15 +74,29 @@ def parse_public(text: str) -> PublicKey:
     return Ed25519PublicKey.from_public_bytes(raw)
 
 
+def rotation_message(name: str, old: str, new: str) -> bytes:
+    """What a new key signs to follow key ``old`` of the agent ``name``; DSSE and HTTP signatures begin otherwise."""
+    return f"m2kt key rotation\n{name}\n{old}\n{new}\n".encode()
+
+
 def write_private(path: Path, key: PrivateKey) -> None:
     """Write PKCS #8 PEM, mode 0600; never over a file that exists."""
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     _write_new(path, pem, 0o600)
 
 
-def write_public(path: Path, key: PublicKey) -> None:
-    """Write ``ed25519:<base64>`` and a newline; never over a file that exists."""
-    _write_new(path, public_text(key).encode() + b"\n", 0o644)
+def write_public(path: Path, key: PublicKey, validity: Validity = ALWAYS) -> None:
+    """Write ``ed25519:<base64>`` and what limits it, a line each; never over a file that exists."""
+    _write_new(path, _public_lines(key, validity), 0o644)
+
+
+def limit_public(path: Path, validity: Validity) -> None:
+    """Write other limits into the file of a public key; the key stays."""
+    write_atomically(path, _public_lines(load_trusted(path).key, validity))
+
+
+def _public_lines(key: PublicKey, validity: Validity) -> bytes:
+    return "".join(f"{line}\n" for line in (public_text(key), *validity.lines())).encode()
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
@@ -99,23 +118,44 @@ def load_private(path: Path) -> PrivateKey:
     if mode & 0o077:
         detail = f"{path} has mode {mode:04o}: other users can read or change it"
         raise KeyFileError(detail, hint=f"Run `chmod 600 {path}`; if others may have read it, make a new key.")
+    return parse_private(data, str(path))
+
+
+def parse_private(pem: bytes, where: str) -> PrivateKey:
+    """The key in unencrypted PKCS #8 PEM; ``where`` names the place in errors, which never quote it."""
     try:
-        key = serialization.load_pem_private_key(data, password=None)
+        key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise KeyFileError(f"{path} holds no unencrypted PKCS #8 private key") from error
+        raise KeyFileError(f"{where} holds no unencrypted PKCS #8 private key") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise KeyFileError(f"{path} holds a key of another kind than Ed25519")
+        raise KeyFileError(f"{where} holds a key of another kind than Ed25519")
     return key
 
 
-def load_public(path: Path) -> PublicKey:
-    """The public key in ``path``."""
+@dataclass(frozen=True)
+class Trusted:
+    """A public key, and when its signatures count."""
+
+    key: PublicKey
+    validity: Validity = ALWAYS
+
+
+def load_trusted(path: Path) -> Trusted:
+    """The public key in ``path`` and its limits, which are not judged here."""
     data, _ = _read(path)
     try:
-        return parse_public(data.decode("ascii"))
+        first, *rest = data.decode("ascii").rstrip("\n").split("\n")
+        return Trusted(parse_public(first), Validity.parse(rest))
     except (UsageError, UnicodeDecodeError) as error:
         reason = error.detail if isinstance(error, UsageError) else "it is not text"
         raise KeyFileError(f"{path}: {reason}", hint="`m2kt key show` prints a key's public half.") from error
+
+
+def load_public(path: Path) -> PublicKey:
+    """The public key in ``path``, which must count now: for callers that remember no limits."""
+    found = load_trusted(path)
+    found.validity.require(datetime.now(UTC), str(path))
+    return found.key
 
 
 def _read(path: Path) -> tuple[bytes, int]:
@@ -135,10 +175,11 @@ def _read(path: Path) -> tuple[bytes, int]:
 
 
 class TrustStore(Mapping[KeyId, PublicKey]):
-    """Public keys that a verifier trusts, by id."""
+    """Public keys that a verifier trusts, by id. When they count is a second question: `require_valid`."""
 
-    def __init__(self, keys: Iterable[PublicKey] = ()) -> None:
-        self._keys = {key_id(key): key for key in keys}
+    def __init__(self, keys: Iterable[PublicKey | Trusted] = ()) -> None:
+        listed = [each if isinstance(each, Trusted) else Trusted(each) for each in keys]
+        self._trusted = {key_id(each.key): each for each in listed}
 
     @classmethod
     def of(cls, keys: Iterable[PublicKey]) -> "TrustStore":
@@ -150,18 +191,34 @@ class TrustStore(Mapping[KeyId, PublicKey]):
         """All ``*.pub`` files of a directory; one bad file refuses the whole store."""
         if not path.is_dir():
             raise KeyFileError(f"{path} is not a directory", hint="Put the public keys you trust there, as *.pub.")
-        return cls(load_public(each) for each in sorted(path.glob("*.pub")))
+        return cls(load_trusted(each) for each in sorted(path.glob("*.pub")))
 
     @classmethod
     def from_path(cls, path: Path) -> "TrustStore":
         """A directory of ``*.pub`` files, or one public key file."""
-        return cls.from_directory(path) if path.is_dir() else cls([load_public(path)])
+        return cls.from_directory(path) if path.is_dir() else cls([load_trusted(path)])
+
+    def require_valid(self, signers: Sequence[KeyId], at: datetime) -> tuple[KeyId, ...]:
+        """Those of ``signers`` whose signatures of ``at`` count; `KeyNotValid` with the rule's name when none does."""
+        faults = {each: self._trusted[each].validity.fault(at) for each in signers}
+        counted = tuple(each for each, fault in faults.items() if fault is None)
+        if not counted:
+            raise KeyNotValid("; ".join(f"{fault} ({each[:16]})" for each, fault in faults.items()))
+        return counted
+
+    def valid_at(self, at: datetime) -> "TrustStore":
+        """Those of the keys that count at a time."""
+        return TrustStore(each for each in self._trusted.values() if each.validity.fault(at) is None)
+
+    def without(self, *keys: KeyId) -> "TrustStore":
+        """The store without these keys, the others with their limits."""
+        return TrustStore(each for name, each in self._trusted.items() if name not in keys)
 
     def __getitem__(self, key: KeyId) -> PublicKey:
-        return self._keys[key]
+        return self._trusted[key].key
 
     def __iter__(self) -> Iterator[KeyId]:
-        return iter(self._keys)
+        return iter(self._trusted)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._trusted)

@@ -7,9 +7,10 @@ from m2kt.errors import DigestMismatch, SignatureError
 from m2kt.packet import Limits, Packet, canonical, read_parts
 from m2kt.packet.container import Parts, pack, unpack
 from m2kt.packet.manifest import MAX_MANIFEST_BYTES
+from m2kt.packet.rules import refuse
 from m2kt.signing import dsse
 from m2kt.signing.keys import KeyId, PrivateKey, TrustStore
-from m2kt.signing.statement import PACKET_PREDICATE, PAYLOAD_TYPE, Statement, Subject
+from m2kt.signing.statement import PACKET_PREDICATE, PAYLOAD_TYPE, Statement, Subject, check_about_one
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +64,7 @@ def add_signature(data: bytes, key: PrivateKey) -> bytes:
     are already there is checked first."""
     parts = unpack(data)
     envelope = dsse.Envelope.from_bytes(parts.envelope)
-    if envelope.payload_type != PAYLOAD_TYPE:
-        raise SignatureError(f"the payload type is {envelope.payload_type!r}, expected {PAYLOAD_TYPE!r}")
+    dsse.check_type(envelope, PAYLOAD_TYPE)
     _check_binding(_packet_statement(envelope.payload), read_parts(parts))
     signed = dsse.add_signature(envelope, key).to_bytes()
     return pack(Parts(signed, parts.manifest, parts.tensors))
@@ -74,22 +74,19 @@ def _refuse_false_hints(envelope: dsse.Envelope, verified: dsse.Verified, trust:
     """Key ids are not signed. Trusting one would be wrong; a wrong one shows that the container was altered."""
     for signature, signer in zip(envelope.signatures, verified.signers, strict=True):
         if signer is not None and signature.keyid not in ("", signer):
-            raise SignatureError("a key id names another key than the one that made its signature")
+            refuse("false-keyid", "it names another key than the one that made its signature", SignatureError)
         if signer is None and signature.keyid in trust:
-            raise SignatureError("one of the signatures claims a trusted key, and is not that key's")
+            refuse("false-keyid", "a signature claims a trusted key, and is not that key's", SignatureError)
 
 
 def _packet_statement(payload: bytes) -> Statement:
     statement = Statement.from_bytes(payload)
-    if statement.predicate_type != PACKET_PREDICATE:
-        raise SignatureError(f"the predicate type is {statement.predicate_type!r}, expected {PACKET_PREDICATE!r}")
-    if len(statement.subjects) != 1:
-        raise SignatureError("a packet's statement is about exactly one packet")
+    check_about_one(statement, PACKET_PREDICATE)
     return statement
 
 
 def _check_binding(statement: Statement, packet: Packet) -> None:
     if statement.subjects != (Subject(packet.manifest.reference, packet.packet_id),):
-        raise DigestMismatch("the signed statement is about another packet")
+        refuse("other-packet", "the signed statement is about another packet", DigestMismatch)
     if canonical.dumps(dict(statement.predicate)) != packet.manifest_bytes:
-        raise DigestMismatch("the signed statement holds another manifest")
+        refuse("other-manifest", "the signed statement holds another manifest", DigestMismatch)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from m2kt.errors import ManifestError, SignatureError
-from m2kt.packet import PacketId, canonical, fields
+from m2kt.packet import PacketId, canonical, fields, rules
 from m2kt.signing import dsse
 from m2kt.signing.keys import KeyId, PrivateKey, TrustStore
 
@@ -40,7 +40,7 @@ class Statement:
         """Canonical JSON; `ManifestError` for a predicate that has no such form."""
         subjects = [_subject_to_dict(each) for each in self.subjects]
         if not subjects:
-            raise SignatureError("a statement needs a subject")
+            rules.refuse("subjects", "a statement needs one", SignatureError)
         return canonical.dumps(
             {
                 "_type": STATEMENT_TYPE,
@@ -56,19 +56,19 @@ class Statement:
         try:
             return cls._parse(data)
         except ManifestError as error:
-            raise SignatureError(f"the statement: {error.detail}") from error
+            raise SignatureError(rules.inside("the statement", error)) from error
 
     @classmethod
     def _parse(cls, data: bytes) -> "Statement":
         value = canonical.loads(data, max_bytes=MAX_STATEMENT_BYTES)
         found = fields.exactly(value, ("_type", "subject", "predicateType", "predicate"), "the statement")
         if found["_type"] != STATEMENT_TYPE:
-            raise SignatureError(f"the payload is not an in-toto statement of type {STATEMENT_TYPE}")
+            rules.refuse("statement-type", f"the payload is no in-toto statement of type {STATEMENT_TYPE}")
         if not isinstance(found["predicate"], dict):
-            raise SignatureError("the predicate must be an object")
+            rules.refuse("object", "the predicate must be one")
         subjects = fields.sequence(found["subject"], "subject", _read_subject, MAX_SUBJECTS)
         if not subjects:
-            raise SignatureError("a statement needs a subject")
+            rules.refuse("subjects", "there must be one")
         return cls(subjects, fields.text(found["predicateType"], "predicateType"), found["predicate"])
 
 
@@ -82,6 +82,16 @@ def _read_subject(value: object, where: str) -> Subject:
     hexadecimal = fields.exactly(found["digest"], ("sha256",), f"{where}.digest")["sha256"]
     digest = fields.digest(f"sha256:{hexadecimal}", f"{where}.digest.sha256")
     return Subject(fields.text(found["name"], f"{where}.name", 512), PacketId(digest))
+
+
+def check_about_one(statement: Statement, predicate_type: str) -> None:
+    """Refuse a statement of another type, and one about several things."""
+    if statement.predicate_type != predicate_type:
+        rules.refuse(
+            "predicate-type", f"it is {statement.predicate_type!r}, expected {predicate_type!r}", SignatureError
+        )
+    if len(statement.subjects) != 1:
+        rules.refuse("subjects", "this statement must be about exactly one subject", SignatureError)
 
 
 @dataclass(frozen=True)
@@ -106,8 +116,5 @@ def read_attestation(envelope_bytes: bytes, trust: TrustStore, predicate_type: s
     """
     verified = dsse.verify(dsse.Envelope.from_bytes(envelope_bytes), trust, PAYLOAD_TYPE)
     statement = Statement.from_bytes(verified.payload)
-    if statement.predicate_type != predicate_type:
-        raise SignatureError(f"the predicate type is {statement.predicate_type!r}, expected {predicate_type!r}")
-    if len(statement.subjects) != 1:
-        raise SignatureError("an attestation is about exactly one subject")
+    check_about_one(statement, predicate_type)
     return Attestation(statement.subjects[0].digest, statement.predicate, verified.key_ids)

@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from broker.db import Sessions
 from broker.main import create_app
 from broker.models import JobKind, Role
-from broker.services import agents, jobs, scans
+from broker.services import agents, jobs, scans, sequencer
 from broker.services.publishing import Desk
+from broker.services.sequencer import Keeper
 from broker.settings import Settings
 from m2kt.client import Client
 from m2kt.packet import Array, DomainRef, Extraction, Manifest, Packet, PacketKind, Teacher, build_packet, ledger
@@ -160,8 +161,8 @@ def sign(http: httpx.Client) -> Sign:
 @pytest.fixture
 def enrolled(session: Session, keys: Keys) -> None:
     """The teacher and the student are registered."""
-    agents.register(session, "ada", Role.TEACHER, keys.teacher.public_key())
-    agents.register(session, "stu", Role.STUDENT, keys.student.public_key())
+    agents.register(session, keys.broker, "ada", Role.TEACHER, keys.teacher.public_key())
+    agents.register(session, keys.broker, "stu", Role.STUDENT, keys.student.public_key())
     session.commit()
 
 
@@ -219,15 +220,34 @@ Scan = Callable[[], None]
 
 
 @pytest.fixture
-def run_scans(sessions: Sessions, desk: Desk) -> Scan:
-    """Do what the worker does with the scans that are due, in this process."""
+def keeper(app: FastAPI) -> Keeper:
+    found: Keeper = app.state.context.keeper
+    return found
+
+
+@pytest.fixture
+def run_log(sessions: Sessions, keeper: Keeper) -> Scan:
+    """Integrate what waits for the log."""
+
+    def run() -> None:
+        while True:
+            with sessions.begin() as session:
+                if not sequencer.integrate(session, keeper):
+                    return
+
+    return run
+
+
+@pytest.fixture
+def run_scans(sessions: Sessions, desk: Desk, run_log: Scan) -> Scan:
+    """Do what the worker does with the scans that are due, and with the log, in this process."""
 
     def run() -> None:
         while True:
             with sessions.begin() as session:
                 held = jobs.claim(session, "test", 30, [JobKind.SCAN])
                 if held is None:
-                    return
+                    return run_log()
                 data = scans.begin(session, desk.key, desk.store, held.packet_id or "")
                 assert data is not None
                 verdict = scan(data).to_dict()

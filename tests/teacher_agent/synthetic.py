@@ -30,6 +30,24 @@ def sums(strings: Strings, count: int, lengths: Sequence[int] = (2, 3), base: in
     return made
 
 
+PARENTS = {"zed": None, "bim": "zed", "cor": "bim", "dax": "bim", "fep": "cor", "gor": "zed"}
+
+
+def climbs(strings: Strings, count: int, seed: int = 0) -> list[Chain]:
+    """``fep bim ?`` and the way up from the first until the second (yes) or the top (no) is met: how long a chain gets
+    and how it ends depends on what is in it."""
+    rng = random.Random(seed)
+    made = []
+    for _ in range(count):
+        low, high = rng.sample(list(PARENTS), 2)
+        held, written = low, []
+        while held != high and (above := PARENTS[held]):
+            written += [held, "is", above, ";"]
+            held = above
+        made.append(chain(strings, [low, high, "?"], [*written, "yes" if held == high else "no"]))
+    return made
+
+
 def _steps(words: Sequence[str], base: int) -> list[str]:
     held, written = words[0], []
     for place in range(1, len(words), 2):

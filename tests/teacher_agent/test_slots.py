@@ -3,7 +3,7 @@
 import numpy as np
 
 from teacher_agent.roles import Roles
-from teacher_agent.shapes import NOTHING, Shape
+from teacher_agent.shapes import NOTHING, Pool, Shape
 from teacher_agent.slots import match_decisions
 
 
@@ -13,7 +13,8 @@ def shape(columns: list[np.ndarray], decision: np.ndarray) -> Shape:
     symbols = np.stack([*columns, mark, decision], 1)
     groups = np.array([*range(len(columns)), NOTHING, len(columns)])
     places = np.arange(symbols.shape[1])
-    return Shape(symbols, symbols, places, places * 0, len(columns) + 1, groups)
+    pools = (Pool(symbols, symbols),) * symbols.shape[1]
+    return Shape(symbols, symbols, places, places * 0, len(columns) + 1, groups, pools, frozenset())
 
 
 def roles(count: int) -> Roles:

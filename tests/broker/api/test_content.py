@@ -37,7 +37,14 @@ def test_every_state_but_approved_fails_closed(client_of, keys, signed, session,
         elif state != PacketState.APPROVED:
             with pytest.raises(NotPullable, match="because"):
                 student.pull(packet_id)
-    assert answers == {"received": 409, "scanning": 409, "approved": 200, "rejected": 409, "revoked": 410}
+    assert answers == {
+        "received": 409,
+        "scanning": 409,
+        "quarantined": 409,
+        "approved": 200,
+        "rejected": 409,
+        "revoked": 410,
+    }
 
 
 @pytest.mark.parametrize("header", ["If-None-Match", "Range"])
@@ -53,7 +60,7 @@ def test_content_needs_a_signed_request_of_a_role_that_may_pull(http, client_of,
     with pytest.raises(Forbidden):
         client_of(keys.teacher).pull(approved)
     auditor = generate()
-    agents.register(session, "aud", Role.AUDITOR, auditor.public_key())
+    agents.register(session, keys.broker, "aud", Role.AUDITOR, auditor.public_key())
     session.commit()
     for key in (keys.student, keys.admin, auditor):
         assert client_of(key).pull(approved).packet.packet_id == approved

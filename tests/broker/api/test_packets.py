@@ -45,7 +45,7 @@ def test_publishing_again_changes_nothing_and_answers_200(http, client_of, keys,
 
 def test_a_second_valid_signature_is_added_and_changes_the_content_but_not_the_id(client_of, keys, session):
     second = generate()
-    agents.register(session, "bob", Role.TEACHER, second.public_key())
+    agents.register(session, keys.broker, "bob", Role.TEACHER, second.public_key())
     session.commit()
     packet = make_packet()
     before = client_of(keys.teacher).publish(sign_packet(packet, keys.teacher))
@@ -78,7 +78,7 @@ def test_a_packet_signed_by_a_student_is_refused(client_of, keys):
 
 
 def test_a_packet_signed_by_a_revoked_key_is_refused(client_of, keys, signed, session):
-    agents.revoke(session, "ada")
+    agents.revoke(session, keys.broker, "ada")
     session.commit()
     with pytest.raises(UnknownKey):
         client_of(keys.admin).publish(signed)
@@ -162,7 +162,7 @@ def test_lists_page_by_keyset_and_filter(client_of, keys, http):
 
 def test_its_publisher_its_signer_and_an_administrator_may_revoke_and_nobody_else(client_of, keys, session):
     other = generate()
-    agents.register(session, "eve", Role.TEACHER, other.public_key())
+    agents.register(session, keys.broker, "eve", Role.TEACHER, other.public_key())
     session.commit()
     for number, (publisher, revoker) in enumerate(
         [(keys.teacher, keys.teacher), (keys.admin, keys.teacher), (keys.teacher, keys.admin)]

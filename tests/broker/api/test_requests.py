@@ -51,7 +51,7 @@ def test_the_nonce_of_a_request_that_failed_stays_used(http, keys, sign):
     assert http.post("/v1/jobs", content=b'{"kind": "scan"}', headers=kept[0].headers).status_code == 401
 
 
-@pytest.mark.parametrize("age", [-61, 61, 10**9])
+@pytest.mark.parametrize("age", [-66, 66, 10**9])
 def test_a_request_outside_the_window_is_refused(age, keys, sign):
     answer = sign(keys.teacher, "POST", "/v1/jobs", NOOP, JSON, now=int(time.time()) - age)
     assert (answer.status_code, answer.json()["code"]) == (401, "request-unsigned")

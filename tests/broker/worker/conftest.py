@@ -13,6 +13,7 @@ from broker.models import JobKind, JobState, Role
 from broker.services import agents, jobs, publishing
 from broker.services.agents import Principal
 from broker.services.publishing import Desk
+from broker.services.sequencer import Keeper
 from broker.settings import Settings
 from broker.storage.postgres import PostgresBlobs
 from broker.worker.bench import Bench
@@ -46,7 +47,8 @@ def live(live_url: str) -> Iterator[Sessions]:
     engine = make_engine(live_url)
     with engine.begin() as connection:
         connection.exec_driver_sql(
-            "TRUNCATE jobs, outbox, attestations, packet_signatures, packets, blobs, chunks, agents, nonces CASCADE"
+            "TRUNCATE log_leaves, log_tiles, log_checkpoints, jobs, outbox, attestations, packet_signatures, packets, "
+            "blobs, chunks, key_statements, agent_keys, agents, nonces CASCADE"
         )
     yield make_sessions(engine)
     engine.dispose()
@@ -58,7 +60,9 @@ def bench(live: Sessions, live_settings: Settings, keys: Keys, redis_url: str, t
     told = live_settings.model_copy(update={"work_dir": tmp_path, "worker_key": tmp_path / "worker.key"})
     standing = agents.read_standing(told.admin_keys, told.worker_key)
     bell = Bell(redis_url)
-    yield Bench(told, live, bell.ring, keys.broker, PostgresBlobs(), standing, "this-worker")
+    yield Bench(
+        told, live, bell.ring, keys.broker, PostgresBlobs(), standing, Keeper("log.test", keys.broker), "this-worker"
+    )
     bell.close()
 
 
@@ -101,7 +105,7 @@ def ledger(live: Sessions) -> Ledger:
 def published(live: Sessions, bench: Bench, keys: Keys, signed: bytes) -> str:
     """A packet that waits for its scan."""
     with live.begin() as session:
-        agents.register(session, "ada", Role.TEACHER, keys.teacher.public_key())
+        agents.register(session, keys.broker, "ada", Role.TEACHER, keys.teacher.public_key())
         desk = Desk(keys.broker, bench.store, bench.standing, 2**20)
         ada = Principal.of("ada", Role.TEACHER, keys.teacher.public_key())
         return publishing.publish(session, desk, signed, publisher=ada).packet.packet_id

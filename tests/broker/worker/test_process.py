@@ -16,9 +16,9 @@ import pytest
 from broker.jobs import Bell, make_celery
 from broker.main import create_app
 from m2kt.client import Client
-from m2kt.errors import BrokerAway
+from m2kt.errors import BrokerAway, UnknownKey
 from m2kt.signing import sign_packet
-from m2kt.signing.keys import TrustStore, generate
+from m2kt.signing.keys import TrustStore, generate, write_private, write_public
 from tests.broker.conftest import make_packet
 
 PROGRAMS = {
@@ -62,6 +62,20 @@ def answering(client: Client, seconds: float = 20) -> None:
             time.sleep(0.1)
 
 
+def assert_verifies(url: str, keys, folder) -> None:
+    """As an auditor would, from a shell: everything once, then against what was remembered; then with a wrong key."""
+    write_public(folder / "broker.pub", keys.broker.public_key())
+    write_public(folder / "stranger.pub", keys.stranger.public_key())
+    write_private(folder / "admin.key", keys.admin)
+    m2kt = (sys.executable, "-c", "from m2kt.cli import main; main()", "log")
+    told = ("--broker", url, "--trust", str(folder / "broker.pub"), "--key", str(folder / "admin.key"))
+    for words in (("verify", *told), ("monitor", *told, "--state", str(folder / "memory"), "--once")):
+        done = subprocess.run([*m2kt, *words], capture_output=True, text=True)
+        assert (done.returncode, done.stdout.startswith("verified ")) == (0, True), done.stderr
+    wrong = ("verify", "--broker", url, "--trust", str(folder / "stranger.pub"))
+    assert subprocess.run([*m2kt, *wrong], capture_output=True).returncode == UnknownKey.exit_code
+
+
 def test_a_packet_goes_from_a_teacher_to_a_student_through_the_real_programs(bench, keys, tmp_path):
     env, port = environment(bench.settings), free_port()
     url, student = f"http://127.0.0.1:{port}", generate()
@@ -79,6 +93,7 @@ def test_a_packet_goes_from_a_teacher_to_a_student_through_the_real_programs(ben
             packet_id = teacher.publish(sign_packet(make_packet(), keys.teacher))["packet_id"]
             taker.wait_for_state(packet_id, {"approved"}, 20)
             assert taker.pull(packet_id).packet.packet_id == packet_id
+        assert_verifies(url, keys, tmp_path)
         assert "the bell rang" in log.read_text(), "the bell was not heard"
         long = admin.submit_job("noop", {"seconds": 60})["id"]
         deadline = time.monotonic() + 10

@@ -67,6 +67,8 @@ def elements(row: int, column: int, value: int) -> np.ndarray:
         {"graph__decisions": np.array([[0, -1, -1]], np.int32)},
         {"graph__decisions": np.array([[0, -1, 2]], np.int32)},
         {"concepts__classes": np.zeros(8, np.int32)},
+        {"graph__choices": np.array([1], np.int32)},
+        {"graph__choices": np.array([0, 0], np.int32)},
         {"saliency__swap": np.zeros((1, 4), np.float16)},
         {"attention__mean": np.zeros((2, 5), np.float16)},
     ],

@@ -70,7 +70,7 @@ def test_a_tensor_more_or_less_than_the_table_is_refused(manifest: Manifest, ten
     ],
 )
 def test_a_changed_tensor_is_refused(manifest: Manifest, tensors: Tensors, what: str, array: Array) -> None:
-    with pytest.raises(DigestMismatch, match=f"^{what} of graph/templates"):
+    with pytest.raises(DigestMismatch, match=f"^table: {what} of graph/templates"):
         read_parts(Parts(b"e", manifest.to_bytes(), encode(tensors | {"graph/templates": array})))
 
 

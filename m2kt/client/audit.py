@@ -1,0 +1,92 @@
+"""Watching a broker from outside: everything that it shows is compared with what it signed and logged.
+
+The audit holds no secret and believes no row. What the log proves is the order of statements; from these it derives
+what packets and keys must look like, and names each row that looks otherwise.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from m2kt.client.client import Client
+from m2kt.client.logs import LogReader
+from m2kt.client.receipts import LogRules
+from m2kt.client.records import KeyRecords, PacketRecords
+from m2kt.client.statements import Statements
+from m2kt.errors import BrokerAway, LogError, M2KTError, NotFound
+
+PENDING_SECONDS = 30
+"""How long a statement may wait for the sequencer before its absence from the log is a finding."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong, and where: a tile, a leaf, a packet's row, a key's."""
+
+    where: str
+    what: str
+
+
+@dataclass
+class Report:
+    """An audit's findings, and how much it looked at."""
+
+    findings: list[Finding] = field(default_factory=list)
+    counted: dict[str, int] = field(default_factory=dict)
+
+    def add(self, where: str, what: str) -> None:
+        found = Finding(where, what)
+        if found not in self.findings:
+            self.findings.append(found)
+
+
+def audit(client: Client, rules: LogRules, *, contents: bool = False) -> Report:
+    """Look at everything once:
+
+    1. the checkpoint: its signatures, its age, and that it grew out of the one that is remembered;
+    2. the tree: entries and tiles give the signed root;
+    3. agents and their keys: as the broker's logged statements about keys have them;
+    4. packets: each row, signature and statement as the logged statements have it; with ``contents`` (the client's key
+       may pull) the bytes as well;
+    5. the rest: no entry stands in the log whose statement is not shown.
+
+    A broker that cannot be asked is an error; all that is wrong with its answers is in the report.
+    """
+    report, reader = Report(), LogReader(client, rules)
+    # 1.
+    brokers = client.broker_keys()
+    try:
+        seen = reader.checkpoint(brokers)
+    except (LogError, NotFound) as error:
+        report.add("checkpoint", f"{error.code}: {error.detail}")
+        return report
+    # 2.
+    tree = reader.tree(seen, report.add)
+    statements = Statements(tree.places, rules.clock(), PENDING_SECONDS, report.add)
+    # 3.
+    keys = KeyRecords(statements, brokers)
+    _survive(report, "agents", lambda: keys.check(client.agents(), client.key_statements()))
+    # 4.
+    records = PacketRecords(statements, brokers, keys.holders, client.trust, client if contents else None)
+    packets = [str(each["packet_id"]) for each in client.list(limit=200)]
+    for each in packets:
+        _survive(report, f"packet {each}", partial(_check_packet, records, client, each))
+    # 5.
+    for index in sorted(statements.unclaimed):
+        report.add(f"leaf {index}", "no statement is shown for this entry: a row is missing, or was changed")
+    report.counted = {"entries": len(tree.entries), "packets": len(packets), "keys": len(keys.holders)}
+    return report
+
+
+def _check_packet(records: PacketRecords, client: Client, packet_id: str) -> None:
+    records.check(client.show(packet_id), client.attestations(packet_id))
+
+
+def _survive(report: Report, where: str, look: Callable[[], None]) -> None:
+    """One record that the broker cannot show, or that makes no sense, does not hide the others."""
+    try:
+        look()
+    except BrokerAway:
+        raise
+    except (M2KTError, KeyError, ValueError, TypeError, AttributeError) as error:
+        report.add(where, f"it cannot be read: {type(error).__name__}: {error}")
