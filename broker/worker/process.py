@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import signal
 import socket
 import sys
 
@@ -42,6 +43,8 @@ def run(settings: Settings, options: Options | None = None, visible: str | None 
         visible=visible,
     )
     crew = Crew(bench)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, _leave_early)
     upkeep.start()
     crew.start()
     try:
@@ -52,6 +55,11 @@ def run(settings: Settings, options: Options | None = None, visible: str | None 
         upkeep.stop()
         bell.close()
         engine.dispose()
+
+
+def _leave_early(*_: object) -> None:
+    """A signal that comes before Celery listens for signals itself: jobs are handed back all the same."""
+    raise SystemExit(0)
 
 
 def _listen(celery: Celery, crew: Crew, owner: str) -> int:
