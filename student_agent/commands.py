@@ -45,10 +45,11 @@ def take(
     without_log: Annotated[bool, typer.Option(help="Take also what the broker's log does not hold.")] = False,
     steps: Annotated[int | None, typer.Option(help="Alignment steps.", min=1)] = None,
     device: Device = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads; one is best beside other work.", min=1)] = None,
     log: Annotated[Path, typer.Option(help="Log of the child processes.")] = Path("take.log"),
 ) -> None:
     """Pull a packet, verify, align, check behaviour, then activate it or leave the student as it was; report."""
-    student = Student(model, state, checks, general, device, schedule={"steps": steps} if steps else {})
+    student = Student(model, state, checks, general, device, threads, {"steps": steps} if steps else {})
     policy = Policy(delta=delta, activate_unverified=activate_unverified, require_log=not without_log)
     with bars() as show:
         outcome = take_from_broker(

@@ -30,6 +30,7 @@ def publish(
     probes: Annotated[int, typer.Option(help="Prompts to ask the teacher.", min=1)] = 6000,
     seed: Annotated[int, typer.Option(help="Seed of the prompts.", min=0)] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads; one is best beside other work.", min=1)] = None,
     log: Annotated[Path, typer.Option(help="Log of the extraction process.")] = Path("extract.log"),
 ) -> None:
     """Extract in a child process, sign, and publish to a broker."""
@@ -43,6 +44,7 @@ def publish(
         "device": device,
         "settings": {"probes": probes, "seed": seed},
         **({"broker": broker} if broker else {}),
+        **({"threads": threads} if threads else {}),
     }
     with bars() as show:
         found = run_child("teacher_agent", "extract", spec, on_progress=show, log=log)
