@@ -67,7 +67,7 @@ class M2KTError(Exception):
 
 class UsageError(M2KTError):
     status, code, exit_code = 400, "usage", 2
-    default_hint = "See the command's --help or the API's /docs."
+    default_hint = "See the command's --help, or docs/broker.md for the API."
 
 
 class PacketError(M2KTError):
