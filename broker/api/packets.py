@@ -6,9 +6,9 @@ from fastapi import APIRouter, Query, Response, status
 
 from broker.models import PacketState
 from broker.schemas.packets import PacketDetail, PacketOut, PacketPage, RevokeIn
-from broker.schemas.types import DomainText, PacketName, PacketRef
+from broker.schemas.types import DomainText, PacketName, PacketRef, ProjectName
 from broker.services import packets, publishing
-from broker.web.deps import CallerDep, DeskDep, PublisherDep, SessionDep, UploadDep
+from broker.web.deps import CallerOfAnyRoleDep, DeskDep, PublicScopeDep, PublisherDep, SessionDep, UploadDep
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
 
@@ -29,9 +29,17 @@ router = APIRouter(prefix="/v1", tags=["packets"])
     responses={200: {"model": PacketOut, "description": "it was there"}, **documented(401, 403, 409)},
     openapi_extra=_BODY,
 )
-def publish(data: UploadDep, signed: PublisherDep, desk: DeskDep, session: SessionDep, response: Response) -> PacketOut:
-    """Publish a packet. Idempotent by packet id; a new valid signature on a known packet is added to it."""
-    published = publishing.publish(session, desk, data, publisher=signed.principal)
+def publish(
+    data: UploadDep,
+    signed: PublisherDep,
+    desk: DeskDep,
+    session: SessionDep,
+    response: Response,
+    project: Annotated[ProjectName | None, Query()] = None,
+) -> PacketOut:
+    """Publish a packet. Idempotent by packet id; a new valid signature on a known packet is added to it. ``project`` is
+    for those who are at home in every one."""
+    published = publishing.publish(session, desk, data, publisher=signed.principal, project=project)
     packet = published.packet
     response.headers["Location"] = f"/v1/packets/{packet.packet_id}"
     if not published.fresh:
@@ -41,6 +49,7 @@ def publish(data: UploadDep, signed: PublisherDep, desk: DeskDep, session: Sessi
 
 @router.get("/packets", responses=documented())
 def list_packets(
+    scope: PublicScopeDep,
     session: SessionDep,
     paging: PagingDep,
     response: Response,
@@ -49,28 +58,32 @@ def list_packets(
     domain: Annotated[DomainText | None, Query()] = None,
 ) -> PacketPage:
     """Packets, newest first; ``Link`` names the next page."""
-    rows = packets.page(session, before=paging.cursor, limit=paging.one_more, name=name, state=state, domain=domain)
+    rows = packets.page(
+        session, scope, before=paging.cursor, limit=paging.one_more, name=name, state=state, domain=domain
+    )
     shown = cut(rows, paging, lambda row: row.seq, response)
     signatures = packets.signatures(session, [each.packet_id for each in shown])
     return PacketPage(items=[PacketOut.of(each, signatures[each.packet_id]) for each in shown])
 
 
 @router.get("/packets/{packet_id}", responses=documented(404))
-def show(packet_id: PacketRef, session: SessionDep) -> PacketDetail:
+def show(packet_id: PacketRef, _: PublicScopeDep, session: SessionDep) -> PacketDetail:
     """One packet, with its manifest."""
     packet = packets.get(session, packet_id)
     return PacketDetail.of(packet, packets.signatures(session, [packet_id])[packet_id])
 
 
 @router.post("/packets/{packet_id}/revoke", responses=documented(401, 403, 404, 409))
-def revoke(packet_id: PacketRef, body: RevokeIn, caller: CallerDep, desk: DeskDep, session: SessionDep) -> PacketOut:
+def revoke(
+    packet_id: PacketRef, body: RevokeIn, caller: CallerOfAnyRoleDep, desk: DeskDep, session: SessionDep
+) -> PacketOut:
     """Take a packet back, for good: pulls answer 410 with this reason from now on."""
     packet = packets.revoke(session, desk.key, packet_id, reason=body.reason, by=caller)
     return PacketOut.of(packet, packets.signatures(session, [packet_id])[packet_id])
 
 
 @router.get("/names/{name:path}/versions", responses=documented(404))
-def versions(name: PacketName, session: SessionDep) -> PacketPage:
+def versions(name: PacketName, _: PublicScopeDep, session: SessionDep) -> PacketPage:
     """All versions of a name, newest first."""
     rows = packets.versions(session, name)
     signatures = packets.signatures(session, [each.packet_id for each in rows])
