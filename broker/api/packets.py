@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Depends, Query, Response, status
 
 from broker.models import PacketState
 from broker.schemas.packets import PacketDetail, PacketOut, PacketPage, RevokeIn
 from broker.schemas.types import DomainText, PacketName, PacketRef, ProjectName
 from broker.services import packets, publishing
-from broker.web.deps import CallerOfAnyRoleDep, DeskDep, PublicScopeDep, PublisherDep, SessionDep, UploadDep
+from broker.services.agents import PUBLISHING, Principal
+from broker.web.deps import DeskDep, PublicScopeDep, PublisherDep, SessionDep, UploadDep, allow
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
 
@@ -19,6 +20,8 @@ _BODY = {
         "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
     }
 }
+
+SignerDep = Annotated[Principal, Depends(allow(*sorted(PUBLISHING)))]
 
 router = APIRouter(prefix="/v1", tags=["packets"])
 
@@ -74,9 +77,7 @@ def show(packet_id: PacketRef, _: PublicScopeDep, session: SessionDep) -> Packet
 
 
 @router.post("/packets/{packet_id}/revoke", responses=documented(401, 403, 404, 409))
-def revoke(
-    packet_id: PacketRef, body: RevokeIn, caller: CallerOfAnyRoleDep, desk: DeskDep, session: SessionDep
-) -> PacketOut:
+def revoke(packet_id: PacketRef, body: RevokeIn, caller: SignerDep, desk: DeskDep, session: SessionDep) -> PacketOut:
     """Take a packet back, for good: pulls answer 410 with this reason from now on."""
     packet = packets.revoke(session, desk.key, packet_id, reason=body.reason, by=caller)
     return PacketOut.of(packet, packets.signatures(session, [packet_id])[packet_id])
