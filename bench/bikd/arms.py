@@ -1,7 +1,7 @@
 """One seed of an experiment: peers pretrained apart, then each arm from the same weights with the same steps."""
 
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
