@@ -47,13 +47,13 @@
     ├── DomainError               422  domain-unknown            exit 61
     ├── ExtractionRefused         422  extraction-refused        exit 62
     ├── AlignmentRefused          422  alignment-refused         exit 63
-    ├── ExchangeError             422  exchange-invalid          exit 80
-    │   ├── PlanInvalid           422  exchange-plan-invalid     exit 81
-    │   ├── ConfidenceInvalid     422  confidence-invalid        exit 82
-    │   ├── PredictionsInvalid    422  predictions-invalid       exit 83
-    │   ├── LabelsInvalid         422  exchange-labels-invalid   exit 84
-    │   ├── TaskDiffers           409  exchange-task-differs     exit 85
-    │   └── SamplesChanged        409  exchange-samples-changed  exit 86
+    ├── ExchangeError             422  exchange-invalid          exit 90
+    │   ├── PlanInvalid           422  exchange-plan-invalid     exit 91
+    │   ├── ConfidenceInvalid     422  confidence-invalid        exit 92
+    │   ├── PredictionsInvalid    422  predictions-invalid       exit 93
+    │   ├── LabelsInvalid         422  exchange-labels-invalid   exit 94
+    │   ├── TaskDiffers           409  exchange-task-differs     exit 95
+    │   └── SamplesChanged        409  exchange-samples-changed  exit 96
     └── LogError                  422  log-invalid               exit 70
         ├── CheckpointInvalid     422  checkpoint-invalid        exit 71
         ├── ProofInvalid          422  log-proof-invalid         exit 72
@@ -315,37 +315,37 @@ class AlignmentRefused(M2KTError):
 
 
 class ExchangeError(M2KTError):
-    status, code, exit_code = 422, "exchange-invalid", 80
+    status, code, exit_code = 422, "exchange-invalid", 90
     default_hint = "docs/exchange.md says what peers of an exchange must agree on."
 
 
 class PlanInvalid(ExchangeError):
-    code, exit_code = "exchange-plan-invalid", 81
+    code, exit_code = "exchange-plan-invalid", 91
     default_hint = "Correct the round plan; docs/exchange.md has its fields and limits."
 
 
 class ConfidenceInvalid(ExchangeError):
-    code, exit_code = "confidence-invalid", 82
+    code, exit_code = "confidence-invalid", 92
     default_hint = "Compute confidences with m2kt.exchange.confidences from finite predictions; nothing was taken."
 
 
 class PredictionsInvalid(ExchangeError):
-    code, exit_code = "predictions-invalid", 83
+    code, exit_code = "predictions-invalid", 93
     default_hint = "Look whether the model diverged (lower its learning rate), and whether its head fits the task."
 
 
 class LabelsInvalid(ExchangeError):
-    code, exit_code = "exchange-labels-invalid", 84
+    code, exit_code = "exchange-labels-invalid", 94
     default_hint = "Give every sample one identifier and one class number of the task."
 
 
 class TaskDiffers(ExchangeError):
-    status, code, exit_code = 409, "exchange-task-differs", 85
+    status, code, exit_code = 409, "exchange-task-differs", 95
     default_hint = "Give the peer the same classes in the same order, or open another exchange for it."
 
 
 class SamplesChanged(ExchangeError):
-    status, code, exit_code = 409, "exchange-samples-changed", 86
+    status, code, exit_code = 409, "exchange-samples-changed", 96
     default_hint = "Restore the sample set that the exchange was opened with, or open a new exchange."
 
 
