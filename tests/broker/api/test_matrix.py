@@ -7,7 +7,7 @@ from typing import Annotated
 import pytest
 from fastapi import APIRouter, Depends
 
-from bench import matrix
+from bench import matrix, roles
 from broker import api
 from broker.dashboard import views
 from broker.models import Role
@@ -40,6 +40,11 @@ def test_the_matrix_knows_what_the_guard_knows():
     """One list is what the broker does, the other what it is tried with."""
     assert set(matrix.GUARDED) == set(guard.GUARDED)
     assert set(matrix.FREE) == set(guard.FREE)
+
+
+def test_the_table_in_the_docs_is_that_of_the_routes():
+    now = roles.PAGE.read_text()
+    assert roles.page(now) == now, "run `python -m bench.roles --write`, and commit docs/agents.md"
 
 
 @pytest.mark.timeout(600)
