@@ -10,11 +10,27 @@ from broker.api import (
     health,
     jobs,
     leases,
+    lineage,
     metrics,
     packets,
     tlog,
     trail,
 )
 
-_MODULES = (packets, content, attestations, channels, feed, agents, jobs, trail, leases, tlog, about, health, metrics)
+_MODULES = (
+    packets,
+    content,
+    attestations,
+    channels,
+    lineage,
+    feed,
+    agents,
+    jobs,
+    trail,
+    leases,
+    tlog,
+    about,
+    health,
+    metrics,
+)
 routers = tuple(each.router for each in _MODULES)

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from broker.models import Job, JobKind, JobState, Packet, PacketSignature, PacketState
-from broker.services import attestations, feed, jobs, keyring, packets, tlog
+from broker.services import attestations, feed, jobs, keyring, lineage, packets, tlog
 from broker.services.agents import PUBLISHING, Principal, Standing, trusted
 from broker.storage import BlobStore
 from m2kt.client.predicates import RECEIPT
@@ -56,7 +56,7 @@ def publish(session: Session, desk: Desk, data: bytes, *, publisher: Principal) 
     packet = upload.verified.packet
     # One lock per reference: equal ids have equal references, so neither a twin nor a rival can slip in between.
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(packet.manifest.reference, 0))))
-    held = session.get(Packet, packet.packet_id, with_for_update=True)
+    held = session.get(Packet, packet.packet_id, with_for_update={"key_share": True})
     if held is None:
         _refuse_taken_reference(session, upload)
         return Published(_store(session, desk, upload, publisher), fresh=True)
@@ -115,6 +115,7 @@ def _store(session: Session, desk: Desk, upload: _Upload, publisher: Principal) 
     _write_receipt(session, desk, packet, publisher)
     feed.note(session, feed.PUBLISHED, packet.packet_id, packet.name, packet.version, holds=packet.kind)
     _ensure_scan(session, packet, publisher)
+    lineage.link(session, packet, manifest["parents"])  # last: until the commit, nobody can be taken back
     return packet
 
 
