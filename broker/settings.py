@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from m2kt.errors import UsageError
 from m2kt.signing.keys import PrivateKey, load_private, parse_private
 
 MIB = 1024 * 1024
+APPROVAL_RULES = ("kind", "name", "domain", "publisher", "base-family")
 
 
 class Settings(BaseSettings):
@@ -65,6 +66,17 @@ class Settings(BaseSettings):
 
     required_approvals: int = Field(default=0, ge=0)
     """How many reviewers must approve a packet whose scan passed, before anybody can pull it."""
+    approvals: dict[str, int] = Field(default_factory=dict)
+    """More of them for some packets, as a JSON object: ``{"kind:aggregate": 2, "name:acme/": 1, "domain:chains": 2,
+    "publisher:ada": 1, "base-family:gpt2": 1}``. A name is the beginning of one. The largest number counts."""
+
+    @field_validator("approvals")
+    @classmethod
+    def _known(cls, rules: dict[str, int]) -> dict[str, int]:
+        for each, count in rules.items():
+            if each.partition(":")[0] not in APPROVAL_RULES or not each.partition(":")[2] or count < 0:
+                raise ValueError(f"a rule is one of {', '.join(APPROVAL_RULES)}, ':' and a value, with a number from 0")
+        return rules
 
     def signing_key(self) -> PrivateKey:
         """The broker's own key, from the file or from the environment."""

@@ -81,7 +81,7 @@ class Packet(Base):
     created: Mapped[Created]
     state_changed: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
     good_until: Mapped[datetime | None] = mapped_column(Timestamp)
-    """When its latest passed verdict is too old; none for verdicts from before they had an end."""
+    """When its latest passed verdict is too old."""
 
 
 class PacketSignature(Base):

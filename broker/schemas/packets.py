@@ -35,6 +35,8 @@ class PacketOut(BaseModel):
     """Digest of the stored bytes; the ETag of the content."""
     created: datetime
     state_changed: datetime
+    good_until: datetime | None
+    """When its verdict is too old; nobody can pull it after that before it is scanned again."""
     signatures: list[SignatureOut]
 
     @classmethod
@@ -55,6 +57,7 @@ class PacketOut(BaseModel):
             content=packet.content_sha256,
             created=packet.created,
             state_changed=packet.state_changed,
+            good_until=packet.good_until,
             signatures=[SignatureOut.of(each) for each in signatures],
         )
 

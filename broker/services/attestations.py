@@ -8,11 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from broker.models import TAKEN, Attestation, Packet, Role
-from broker.services import activations, keyring, tlog
+from broker.models import Attestation, Packet, Role
+from broker.services import keyring, tlog
 from broker.services.agents import Standing, trusted
-from m2kt.client.predicates import OUTCOME, RECEIPT
-from m2kt.errors import NotFound, NotPullable, SignatureError
+from m2kt.client.predicates import RECEIPT
+from m2kt.errors import NotFound, SignatureError
 from m2kt.packet import PacketId
 from m2kt.signing import dsse
 from m2kt.signing.keys import KeyId, PrivateKey, key_id
@@ -79,16 +79,6 @@ def receipt(session: Session, packet_id: str) -> Attestation:
 def proof_text(session: Session, row: Attestation) -> str | None:
     """The proof that a statement stands in the log, or nothing while it waits."""
     return tlog.proof_of(session, row.envelope)
-
-
-def report_outcome(session: Session, standing: Standing, packet: Packet, envelope: bytes) -> Attestation:
-    """Keep what a packet did to a student, in the student's own signed words."""
-    if packet.state not in TAKEN:
-        raise NotPullable(f"packet {packet.packet_id} is {packet.state}: no student can have taken it")
-    signer, said = said_by(session, standing, packet, envelope, OUTCOME, Role.STUDENT)
-    row = record(session, packet.packet_id, OUTCOME, envelope, signer)
-    activations.note(session, signer, packet.packet_id, str(said.get("decision")))
-    return row
 
 
 def said_by(

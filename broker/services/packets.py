@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from broker.errors import IllegalTransition
 from broker.models import AgentKey, Packet, PacketSignature, PacketState, Role
-from broker.services import lifecycle
+from broker.services import cascade, lifecycle, lineage
 from broker.services.agents import Principal
 from broker.services.scopes import EVERYWHERE, Scope
 from broker.storage import BlobStore
@@ -23,8 +23,8 @@ def get(session: Session, packet_id: str) -> Packet:
 
 
 def hold(session: Session, packet_id: str) -> Packet:
-    """The packet, locked until the transaction ends."""
-    packet = session.get(Packet, packet_id, with_for_update=True, populate_existing=True)
+    """The packet, locked until the transaction ends; others may refer to it meanwhile."""
+    packet = session.get(Packet, packet_id, with_for_update={"key_share": True}, populate_existing=True)
     if packet is None:
         raise NotFound(f"there is no packet {packet_id}")
     return packet
@@ -98,10 +98,12 @@ def content(session: Session, store: BlobStore, packet: Packet, start: int, stop
 
 
 def revoke(session: Session, key: PrivateKey, packet_id: str, *, reason: str, by: Principal) -> Packet:
-    """Take a packet back. Its publisher, its signers and administrators may; the second time changes nothing."""
+    """Take a packet back, and doubt what was made of it (`broker.services.cascade`). Its publisher, its signers and
+    administrators may; the second time changes nothing."""
+    lineage.lock(session)
     packet = _held_by(session, packet_id, by, "revoke")
     if packet.state != PacketState.REVOKED:
-        lifecycle.move(session, key, packet, PacketState.REVOKED, reason=reason, by=by.name)
+        cascade.take_back(session, key, packet, PacketState.REVOKED, reason=reason, by=by.name)
     return packet
 
 

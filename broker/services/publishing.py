@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from broker.models import Job, JobKind, JobState, Packet, PacketSignature, PacketState
-from broker.services import attestations, feed, jobs, keyring, packets, tlog
+from broker.services import attestations, feed, jobs, keyring, lineage, packets, tlog
 from broker.services.agents import PUBLISHING, Principal, Standing, trusted
 from broker.services.scopes import home
 from broker.storage import BlobStore
@@ -61,7 +61,7 @@ def publish(
     packet = upload.verified.packet
     # One lock per name: equal ids have equal names, so neither a twin nor a rival can slip in between.
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(packet.manifest.name, 0))))
-    held = session.get(Packet, packet.packet_id, with_for_update=True)
+    held = session.get(Packet, packet.packet_id, with_for_update={"key_share": True})
     if held is None:
         _refuse_taken_reference(session, upload, where)
         return Published(_store(session, desk, upload, publisher, where), fresh=True)
@@ -126,6 +126,7 @@ def _store(session: Session, desk: Desk, upload: _Upload, publisher: Principal, 
     _write_receipt(session, desk, packet, publisher)
     feed.note(session, feed.PUBLISHED, packet.packet_id, packet.name, packet.version, holds=packet.kind)
     _ensure_scan(session, packet, publisher)
+    lineage.link(session, packet, manifest["parents"])  # last: until the commit, nobody can be taken back
     return packet
 
 

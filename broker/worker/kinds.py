@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 from broker.db import transaction
 from broker.models import JobKind
 from broker.services import agents, jobs, packets, scans
+from broker.services.approvals import Approvals
 from broker.services.jobs import Claim
 from broker.worker.bench import Bench
 from broker.worker.lease import Lease
@@ -65,8 +67,14 @@ def scan(bench: Bench, held: Claim, lease: Lease) -> Done:
     if Outcome.ERROR in outcomes and Outcome.FAIL not in outcomes:
         broken = [each["name"] for each in verdict["checks"] if each["outcome"] == Outcome.ERROR]
         raise ChildFailed(f"the checks {', '.join(broken)} broke: {verdict['checks']}")
-    approvals = bench.settings.required_approvals
-    return Done(verdict, lambda session: scans.conclude(session, bench.key, packet_id, verdict, approvals=approvals))
+    return Done(verdict, lambda session: _conclude(session, bench, packet_id, verdict))
+
+
+def _conclude(session: Session, bench: Bench, packet_id: str, verdict: dict[str, Any]) -> None:
+    policy = Approvals(bench.settings.required_approvals, bench.settings.approvals)
+    approvals = policy.needed(packets.get(session, packet_id))
+    life = timedelta(days=bench.settings.verdict_days)
+    scans.conclude(session, bench.key, packet_id, verdict, approvals=approvals, life=life)
 
 
 def _verdict(bench: Bench, held: Claim, lease: Lease, data: bytes) -> dict[str, Any]:

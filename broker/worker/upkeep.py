@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from broker.db import Sessions, transaction
 from broker.jobs import Bell
 from broker.models import JobKind
-from broker.services import agents, channels, feed, jobs, outbox, retention, scans, sessions
+from broker.services import agents, cascade, channels, feed, jobs, outbox, rescans, retention, scans, sessions
 from broker.services.jobs import Buried
 from broker.settings import Settings
 from m2kt.errors import QueueAway, Unavailable
@@ -38,6 +38,9 @@ BURST_SECONDS = 0.02
 """Between two looks at the outbox, so that a burst is told together."""
 
 SWEEP_SECONDS = 3.0
+SETTLE = 256
+"""Descendants of what was taken back whose new states are signed in one transaction."""
+
 NONCE_SECONDS = 10 * WINDOW_SECONDS
 """Far longer than any host's clock may be off: a pruned nonce could be used again."""
 
@@ -132,7 +135,18 @@ class Upkeep:
             feed.number(session)
             feed.forget(session, self._terms.feed)
         with transaction(self._sessions) as session:
+            rescans.expire(session, self._key)
+        with transaction(self._sessions, self.nudge) as session:
+            rescans.ask(session, self._terms.verdict)
+        with transaction(self._sessions) as session:
             channels.renew(session, self._key, self._terms.channel)
+        while self._settled() and not self._leaving.is_set():
+            pass
+
+    def _settled(self) -> int:
+        """Of a lineage that was too large for the transaction that took its root back."""
+        with transaction(self._sessions) as session:
+            return cascade.settle(session, self._key, SETTLE)
 
 
 def bury(session: Session, key: PrivateKey, dead: Buried, why: str) -> None:

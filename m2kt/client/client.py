@@ -193,7 +193,9 @@ class Client(AgentCalls, JobCalls, LifecycleCalls):
 
     def review(self, packet_id: str, decision: str, reason: str) -> Json:
         """Approve or reject a packet that waits for reviewers, signed with this client's key."""
-        envelope = attest(PacketId(packet_id), APPROVAL, {"decision": decision, "reason": reason}, self._key_needed())
+        at = datetime.now(UTC).isoformat()  # also makes two reviews of one packet two statements
+        said = {"decision": decision, "reason": reason, "at": at}
+        envelope = attest(PacketId(packet_id), APPROVAL, said, self._key_needed())
         path, headers = f"/v1/packets/{quote(packet_id)}/reviews", {"Content-Type": ENVELOPE}
         response = self._transport.send("POST", path, content=envelope.to_bytes(), headers=headers, signed=True)
         return json_of(response)

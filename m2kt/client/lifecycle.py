@@ -2,7 +2,7 @@
 `m2kt.client.Client`; nothing here is verified except where it says so."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 from m2kt.client.paging import Calls
@@ -61,6 +61,37 @@ class LifecycleCalls(Calls):
         headers = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
         path = channel_path(name, channel)
         return json_of(self._transport.send("PUT", path, json=body, headers=headers, signed=True))
+
+    # Lineage, outcomes, recalls
+
+    def lineage(
+        self, packet_id: str, direction: str = "ancestors", *, depth: int = 8, limit: int = 200
+    ) -> Iterator[Json]:
+        """``ancestors`` or ``descendants`` within ``depth`` steps, oldest first, each with its ``parents``."""
+        params: dict[str, str | int | None] = {"direction": direction, "depth": depth, "limit": limit}
+        return self._items(f"/v1/packets/{quote(packet_id)}/lineage", params)
+
+    def parents(self, packet_id: str) -> Sequence[str]:
+        """What the broker has as the parents of a packet; its signed manifest has the truth."""
+        path, params = f"/v1/packets/{quote(packet_id)}/lineage", {"depth": 1, "limit": 1}
+        found: Sequence[str] = json_of(self._transport.send("GET", path, params=params, signed=False))["parents"]
+        return found
+
+    def outcomes(self, packet_id: str) -> Json:
+        """What a packet did to its students, in sum."""
+        return self._transport.get(f"/v1/packets/{quote(packet_id)}/outcomes")
+
+    def teacher_outcomes(self, name: str) -> Json:
+        """The same over all packets that an agent published."""
+        return self._transport.get(f"/v1/teachers/{quote(name)}/outcomes")
+
+    def recall_list(self, packet_id: str) -> Iterator[Json]:
+        """Students that have a packet that was taken back, or one that was made of it."""
+        return self._items(f"/v1/packets/{quote(packet_id)}/recall", {"limit": 200}, signed=True)
+
+    def recalls(self, agent: str | None = None) -> Iterator[Json]:
+        """What this client's student (or ``agent``, for overseers) should put away."""
+        return self._items("/v1/recalls", {"agent": agent, "limit": 200}, signed=True)
 
     # The change feed
 

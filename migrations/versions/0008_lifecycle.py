@@ -20,6 +20,8 @@ def upgrade() -> None:
     op.create_index(
         "ix_packets_good_until", "packets", ["good_until"], postgresql_where=sa.text("good_until IS NOT NULL")
     )
+    # Verdicts from before have no signed end; theirs is unsigned, and the next scan's is not.
+    op.execute("UPDATE packets SET good_until = now() + interval '90 days' WHERE state IN ('approved', 'quarantined')")
     _lineage()
     _channels()
     _outcomes()

@@ -138,31 +138,30 @@ def test_a_channel_leads_to_approved_packets_of_its_name_only(client_of, keys, t
     assert [each["channel"] for each in teacher.channels()] == ["stable"]  # refused moves leave no channel behind
 
 
-@pytest.mark.parametrize("channel", ["Stable", "-x", "a" * 33, "st able", "%00", "é"])
-def test_a_channels_name_is_a_word(http, sign, keys, versions, channel):
-    path = f"/v1/channels/{NAME}/{channel}"
-    assert http.get(path).status_code == 422
+def test_a_channels_name_is_a_word(http, sign, keys):
     body, headers = b'{"version": "1.0.0"}', {"Content-Type": "application/json", "If-None-Match": "*"}
-    if channel.isascii() and " " not in channel:
+    for channel in ("Stable", "-x", "a" * 33, "st%20able", "%00", "%C3%A9"):
+        path = f"/v1/channels/{NAME}/{channel}"
+        assert http.get(path).status_code == 422
         assert sign(keys.teacher, "PUT", path, body, headers).status_code == 422
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"{}",
-        b'{"version": "1.0.0", "packet_id": "sha256:' + b"0" * 64 + b'"}',
-        b'{"version": "one"}',
-        b'{"version": "1.0.0\\u0000"}',
-        b'{"version": 1}',
-        b'{"version": "1.0.0", "force": true}',
-        b"\xff",
-        b"[]",
-    ],
-)
-def test_an_order_that_is_none_is_refused(sign, keys, versions, body):
+WRONG = [
+    b"{}",
+    b'{"version": "1.0.0", "packet_id": "sha256:' + b"0" * 64 + b'"}',
+    b'{"version": "one"}',
+    b'{"version": "1.0.0\\u0000"}',
+    b'{"version": 1}',
+    b'{"version": "1.0.0", "force": true}',
+    b"\xff",
+    b"[]",
+]
+
+
+def test_an_order_that_is_none_is_refused(sign, keys):
     headers = {"Content-Type": "application/json", "If-None-Match": "*"}
-    assert sign(keys.teacher, "PUT", f"/v1/channels/{NAME}/stable", body, headers).status_code in (400, 422)
+    for body in WRONG:
+        assert sign(keys.teacher, "PUT", f"/v1/channels/{NAME}/stable", body, headers).status_code in (400, 422)
 
 
 def test_a_head_whose_packet_went_bad_is_not_served_as_good(
