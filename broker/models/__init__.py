@@ -7,10 +7,12 @@ from broker.models.blob import Blob, Chunk
 from broker.models.job import LIVE, Job, JobKind, JobNeed, JobState
 from broker.models.outbox import Outbox
 from broker.models.packet import TRANSITIONS, Packet, PacketSignature, PacketState
+from broker.models.seal import DERIVED, RowCount, Sealed
 from broker.models.tlog import LogCheckpoint, LogLeaf, LogTile
 from broker.models.trail import JobEvent, JobLog
 
 __all__ = [
+    "DERIVED",
     "LIVE",
     "TRANSITIONS",
     "Agent",
@@ -35,4 +37,6 @@ __all__ = [
     "PacketSignature",
     "PacketState",
     "Role",
+    "RowCount",
+    "Sealed",
 ]

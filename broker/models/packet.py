@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from broker.db import Base
 from broker.models.columns import Created, Sequence, Timestamp, words
+from broker.models.seal import Sealed
 
 
 class PacketState(StrEnum):
@@ -35,7 +36,7 @@ TRANSITIONS: dict[PacketState, frozenset[PacketState]] = {
 """Every step there is. Approved is reached through a scan only, and nothing comes back from revoked."""
 
 
-class Packet(Base):
+class Packet(Sealed, Base):
     __tablename__ = "packets"
     __table_args__ = (UniqueConstraint("name", "version"), Index(None, "state"), Index(None, "domain"))
 
@@ -60,7 +61,7 @@ class Packet(Base):
     state_changed: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
 
 
-class PacketSignature(Base):
+class PacketSignature(Sealed, Base):
     __tablename__ = "packet_signatures"
 
     packet_id: Mapped[str] = mapped_column(ForeignKey("packets.packet_id"), primary_key=True)
