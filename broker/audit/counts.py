@@ -57,7 +57,7 @@ def recorded(session: Session) -> dict[str, Tally]:
 def present(session: Session, tables: Sequence[SealedTable]) -> list[Tally]:
     """What is there."""
     wanted = text("SELECT name, row_identity(to_regclass(name)) FROM unnest(CAST(:names AS text[])) AS name")
-    identities = dict(session.execute(wanted, {"names": [each.name for each in tables]}).all())
+    identities: dict[str, str] = dict(session.execute(wanted, {"names": [each.name for each in tables]}).all())
     statements = (_HALVES.format(identity=identities[each.name], name=each.name) for each in tables)
     return [Tally(*row) for row in session.execute(text(" UNION ALL ".join(statements)))]
 
@@ -77,3 +77,7 @@ def _named(table: SealedTable, identity: uuid.UUID) -> str:
     if len(table.key) > 1 or column.type.python_type is str:
         return f"{table.name} with MD5 {identity.hex} of its key"
     return table.place((identity if column.type.python_type is uuid.UUID else identity.int,))
+
+
+def number(session: Session, table: SealedTable) -> int:
+    return int(session.scalar(text(f'SELECT count(*) FROM "{table.name}"')) or 0)

@@ -27,11 +27,11 @@ _COUNTS = tuple(
 
 def check(session: Session, tables: Sequence[SealedTable], report: Report) -> None:
     """Every function and trigger; where one is not as it was made, what it lets through looks right ever after."""
-    sources = dict(session.execute(text(_SOURCES)).all())
+    sources: dict[str, str] = dict(session.execute(text(_SOURCES)).all())
     for name, digest in SOURCES.items():
         if source_digest(sources.get(name, "")) != digest:
             report(f"function {name}", "it is not the one that the migrations made")
-    bodies = dict(session.execute(text(_BODIES), {"names": [each.name for each in tables]}).all())
+    bodies: dict[str, str] = dict(session.execute(text(_BODIES), {"names": [each.name for each in tables]}).all())
     for each in tables:
         if each.counted and sources.get(f"count_{each.name}") != bodies[each.name]:
             report(f"function count_{each.name}", "it is not the one that the migrations made")

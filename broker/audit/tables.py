@@ -42,7 +42,7 @@ _COLUMNS = text(
 
 def sealed_tables(session: Session) -> list[SealedTable]:
     """Those of the models' tables that say `Sealed`, in order of their names."""
-    found = {each.local_table.name: each for each in Base.registry.mappers if issubclass(each.class_, Sealed)}
+    found = {str(each.local_table): each for each in Base.registry.mappers if issubclass(each.class_, Sealed)}
     columns = {row.name: row.columns for row in session.execute(_COLUMNS, {"names": list(found)})}
     return [
         SealedTable(name, tuple(each.name for each in found[name].primary_key), _content(columns[name]))

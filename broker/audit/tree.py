@@ -31,7 +31,8 @@ def check(session: Session, keeper: Keeper, report: Report) -> int:
 
 def _check_tiles(session: Session, leaves: Sequence[bytes], report: Report) -> None:
     derived = tiles.extend(lambda *_: b"", 0, list(leaves)) if leaves else {}
-    stored = {(row.level, row.index): row.hashes for row in session.execute(select(LogTile.__table__))}
+    rows = session.execute(select(LogTile.level, LogTile.index, LogTile.hashes))
+    stored = {(level, index): hashes for level, index, hashes in rows}
     for level, index in sorted({*derived, *stored}):
         where = f"log_tiles {level} {index}"
         if (level, index) not in stored:

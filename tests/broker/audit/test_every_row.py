@@ -23,8 +23,8 @@ ADOPT = (
     "`SELECT seal_table('{0}')`; put a row of it into the scene of tests/broker/audit/conftest.py"
 )
 UNSEEN = {
-    "outbox": "a row that is removed looks like one that was told, and does as little harm: it is a hint (`ring`) that a "
-    "job is due, which stands in the sealed row of the job, where workers look every second",
+    "outbox": "a row that is removed looks like one that was told, and does as little harm: it hints that a job is "
+    "due, which stands in the sealed row of the job, where workers look every second",
 }
 """Tables from which a row can be removed unseen."""
 
