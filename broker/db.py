@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from broker.sealing import RENDERING, SealKey
 from m2kt.errors import DatabaseAway, M2KTError, Unavailable
 
 Sessions = sessionmaker[Session]
@@ -34,14 +35,17 @@ class Base(DeclarativeBase):
     )
 
 
-def make_engine(url: str) -> Engine:
-    """An engine that notices a restarted server and does not wait long for an absent one."""
+def make_engine(url: str, seal: SealKey | None = None) -> Engine:
+    """An engine that notices a restarted server and does not wait long for an absent one.
+
+    What it writes is sealed with ``seal``; without one it carries no seal, which the audit will name.
+    """
     engine = create_engine(
         url,
         pool_size=10,
         max_overflow=10,
         pool_timeout=10,
-        connect_args={"connect_timeout": 3, "options": _PATIENCE},
+        connect_args={"connect_timeout": 3, "options": f"{_PATIENCE} {seal.options if seal else RENDERING}"},
     )
     _ping_the_rested(engine)
     return engine

@@ -12,6 +12,7 @@ from broker import api, dashboard
 from broker.api import metrics
 from broker.db import Sessions, make_engine, make_sessions
 from broker.jobs import Bell
+from broker.sealing import SealKey
 from broker.services.agents import read_standing
 from broker.services.callers import Callers
 from broker.services.publishing import Desk
@@ -30,9 +31,9 @@ from m2kt.signing.keys import PrivateKey
 def create_app(settings: Settings | None = None, *, sessions: Sessions | None = None) -> FastAPI:
     """The broker. ``sessions`` takes the place of the database that the settings name (tests)."""
     settings = settings or Settings.from_environment()
-    engine = make_engine(settings.database_url) if sessions is None else None
-    sessions = sessions or make_sessions(engine)  # type: ignore[arg-type]  # one of the two is there
     key = settings.signing_key()
+    engine = make_engine(settings.database_url, SealKey.of(key)) if sessions is None else None
+    sessions = sessions or make_sessions(engine)  # type: ignore[arg-type]  # one of the two is there
     bell, desk, closing = Bell(settings.redis_url), _desk(settings, key), Closing()
     upkeep = Upkeep(sessions, bell, desk.key, settings.keep_days, Terms.of(settings))
     app = FastAPI(

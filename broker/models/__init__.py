@@ -11,11 +11,13 @@ from broker.models.lineage import PacketParent, Restatement
 from broker.models.outbox import Outbox
 from broker.models.outcome import OutcomeReport
 from broker.models.packet import PULLABLE, TAKEN, TRANSITIONS, Packet, PacketSignature, PacketState
+from broker.models.seal import DERIVED, RowCount, Sealed
 from broker.models.session import Activation, AgentSession, Enrolment
 from broker.models.tlog import LogCheckpoint, LogLeaf, LogTile
 from broker.models.trail import JobEvent, JobLog
 
 __all__ = [
+    "DERIVED",
     "LIVE",
     "PULLABLE",
     "TAKEN",
@@ -51,4 +53,6 @@ __all__ = [
     "PacketState",
     "Restatement",
     "Role",
+    "RowCount",
+    "Sealed",
 ]

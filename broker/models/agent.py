@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from broker.db import Base
 from broker.models.columns import Created, Project, Timestamp, words
+from broker.models.seal import Sealed
 from m2kt.errors import LogTampered
 from m2kt.signing.validity import Validity
 
@@ -21,7 +22,7 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-class AgentKey(Base):
+class AgentKey(Sealed, Base):
     """A key of an agent. Rotation adds one; the old ones stay, because of what they signed."""
 
     __tablename__ = "agent_keys"
@@ -44,7 +45,7 @@ class AgentKey(Base):
         return Validity(self.not_before, self.not_after, self.revoked)
 
 
-class Agent(Base):
+class Agent(Sealed, Base):
     __tablename__ = "agents"
     __table_args__ = (CheckConstraint("project <> '*' OR role IN ('admin', 'auditor', 'worker')", name="project"),)
 
@@ -71,7 +72,7 @@ class Agent(Base):
         return self.keys[-1]
 
 
-class KeyStatement(Base):
+class KeyStatement(Sealed, Base):
     """What the broker said about an agent's key, signed and logged. Append-only."""
 
     __tablename__ = "key_statements"
@@ -83,7 +84,7 @@ class KeyStatement(Base):
     created: Mapped[Created]
 
 
-class Nonce(Base):
+class Nonce(Sealed, Base):
     """A nonce is good once per key; rows older than any acceptable signature are pruned."""
 
     __tablename__ = "nonces"

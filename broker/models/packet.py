@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from broker.db import Base
 from broker.models.columns import Created, Project, Sequence, Timestamp, words
+from broker.models.seal import Sealed
 
 
 class PacketState(StrEnum):
@@ -51,7 +52,7 @@ TAKEN = frozenset(PacketState) - {_S.RECEIVED, _S.SCANNING}
 """States of packets that a student may have taken."""
 
 
-class Packet(Base):
+class Packet(Sealed, Base):
     __tablename__ = "packets"
     __table_args__ = (
         UniqueConstraint("name", "version"),
@@ -84,7 +85,7 @@ class Packet(Base):
     """When its latest passed verdict is too old."""
 
 
-class PacketSignature(Base):
+class PacketSignature(Sealed, Base):
     __tablename__ = "packet_signatures"
 
     packet_id: Mapped[str] = mapped_column(ForeignKey("packets.packet_id"), primary_key=True)

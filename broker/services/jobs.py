@@ -279,7 +279,7 @@ def again(session: Session, job_id: uuid.UUID, *, by: str, admin: bool) -> Job:
     if job.state not in (JobState.FAILED, JobState.CANCELLED, JobState.DEAD):
         raise Conflict(f"job {job_id} is {job.state}", hint="Only what failed, died or was cancelled can be retried.")
     job.waits_for = needs.missing(session, _needed(session, job_id), job.project)
-    job.state, job.fence = JobState.QUEUED, job.fence + 1
+    job.state, job.fence, job.events = JobState.QUEUED, job.fence + 1, job.events + 1
     job.max_attempts = job.attempt + MAX_ATTEMPTS
     job.finished, job.error, job.progress, job.not_before = None, None, None, NOW
     try:

@@ -11,6 +11,7 @@ from celery import Celery
 
 from broker.db import make_engine, make_sessions
 from broker.jobs import TASK, Bell, make_celery
+from broker.sealing import SealKey
 from broker.services.agents import read_standing
 from broker.services.sequencer import read_keeper
 from broker.settings import Settings
@@ -26,9 +27,10 @@ log = logging.getLogger(__name__)
 def run(settings: Settings, options: Options | None = None, visible: str | None = None) -> int:
     """Work until told to stop (TERM or INT); returns the exit status. ``visible``: our own CUDA_VISIBLE_DEVICES."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    engine, bell = make_engine(settings.database_url), Bell(settings.redis_url)
+    key = settings.signing_key()
+    engine, bell = make_engine(settings.database_url, SealKey.of(key)), Bell(settings.redis_url)
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    sessions, key = make_sessions(engine), settings.signing_key()
+    sessions = make_sessions(engine)
     upkeep = Upkeep(sessions, bell, key, settings.keep_days, Terms.of(settings))
     bench = Bench(
         settings,
