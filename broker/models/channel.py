@@ -7,9 +7,10 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from broker.db import Base
 from broker.models.columns import Created, Timestamp
+from broker.models.seal import Sealed
 
 
-class Channel(Base):
+class Channel(Sealed, Base):
     """Which head is the present one: the row that movers hold."""
 
     __tablename__ = "channels"
@@ -22,7 +23,7 @@ class Channel(Base):
     """Of the present head; it only grows. 0: none yet, in the transaction that makes the channel."""
 
 
-class ChannelHead(Base):
+class ChannelHead(Sealed, Base):
     """What the broker signed about a channel."""
 
     __tablename__ = "channel_heads"

@@ -9,9 +9,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from broker.db import Base
 from broker.models.columns import Timestamp
+from broker.models.seal import Sealed
 
 
-class FeedEvent(Base):
+class FeedEvent(Sealed, Base):
     """Written by the transaction whose change it tells of. It has no ``number`` before that has committed."""
 
     __tablename__ = "feed"

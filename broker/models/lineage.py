@@ -5,9 +5,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from broker.db import Base
 from broker.models.columns import Created
+from broker.models.seal import Sealed
 
 
-class PacketParent(Base):
+class PacketParent(Sealed, Base):
     """An edge of the lineage, as the child's signed manifest has it. Append-only."""
 
     __tablename__ = "packet_parents"
@@ -17,7 +18,7 @@ class PacketParent(Base):
     parent_id: Mapped[str] = mapped_column(ForeignKey("packets.packet_id"), primary_key=True)
 
 
-class Restatement(Base):
+class Restatement(Sealed, Base):
     """A descendant whose new state is not signed yet. While the row is there, nobody can pull or approve it."""
 
     __tablename__ = "restatements"

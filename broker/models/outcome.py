@@ -5,9 +5,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from broker.db import Base
 from broker.models.columns import Created
+from broker.models.seal import Sealed
 
 
-class OutcomeReport(Base):
+class OutcomeReport(Sealed, Base):
     """A readable copy of one attestation; what was signed lies there. The latest of a student about a packet counts."""
 
     __tablename__ = "outcomes"

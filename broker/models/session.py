@@ -7,9 +7,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from broker.db import Base
 from broker.models.columns import Created, Timestamp
+from broker.models.seal import Sealed
 
 
-class Enrolment(Base):
+class Enrolment(Sealed, Base):
     """A token that lets one key in. Only its digest is kept: who reads this table cannot use one."""
 
     __tablename__ = "enrolments"
@@ -29,7 +30,7 @@ class Enrolment(Base):
     """The key that it let in: the same one may ask again after a lost answer."""
 
 
-class AgentSession(Base):
+class AgentSession(Sealed, Base):
     """One life of an agent's process. At most one of an agent's is open, and none opens again."""
 
     __tablename__ = "agent_sessions"
@@ -51,7 +52,7 @@ class AgentSession(Base):
     why: Mapped[str | None] = mapped_column(Text)
 
 
-class Activation(Base):
+class Activation(Sealed, Base):
     """What a student said last about a packet: whether it is in force there. Derived from signed outcomes."""
 
     __tablename__ = "activations"

@@ -8,6 +8,8 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
+SEALED = ("enrolments", "agent_sessions", "activations")
+
 TIMESTAMP = sa.TIMESTAMP(timezone=True)
 PROJECTS = ("agents", "packets", "jobs")
 _WIDE = "project <> '*' OR role IN ('admin', 'auditor', 'worker')"
@@ -25,6 +27,8 @@ def upgrade() -> None:
     _enrolments()
     _sessions()
     _activations()
+    for table in SEALED:
+        op.execute(f"SELECT seal_table('{table}')")
 
 
 def _enrolments() -> None:
@@ -84,6 +88,8 @@ def _activations() -> None:
 
 
 def downgrade() -> None:
+    for table in SEALED:
+        op.execute(f"SELECT unseal_table('{table}')")
     for table in ("activations", "agent_sessions", "enrolments"):
         op.drop_table(table)
     op.drop_constraint(op.f("ck_agents_project"), "agents", type_="check")

@@ -9,6 +9,8 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
+SEALED = ("packet_parents", "restatements", "channels", "channel_heads", "outcomes", "feed")
+
 TIMESTAMP = sa.TIMESTAMP(timezone=True)
 _STATES = ("received", "scanning", "quarantined", "approved", "rejected", "revoked")
 _APPEND_ONLY = ("packet_parents", "channel_heads", "outcomes")
@@ -31,6 +33,8 @@ def upgrade() -> None:
             f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
             "FOR EACH ROW EXECUTE FUNCTION refuse_change()"
         )
+    for table in SEALED:
+        op.execute(f"SELECT seal_table('{table}')")
 
 
 def _lineage() -> None:
@@ -125,6 +129,8 @@ def _feed() -> None:
 
 
 def downgrade() -> None:
+    for table in SEALED:
+        op.execute(f"SELECT unseal_table('{table}')")
     for table in ("feed", "outcomes", "channel_heads", "channels", "restatements", "packet_parents"):
         op.drop_table(table)
     op.drop_index("ix_packets_good_until", "packets")
