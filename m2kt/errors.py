@@ -383,7 +383,7 @@ class SplitView(LogError):
 
 class LogTampered(LogError):
     status, code, exit_code = 500, "log-tampered", 76
-    default_hint = "Stop publishing and compare the database with a backup; `m2kt log monitor` names the rows."
+    default_hint = "Stop publishing and compare the database with a backup; `m2kt log audit` names the rows."
 
 
 class NotLogged(LogError):

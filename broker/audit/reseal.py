@@ -5,7 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from broker.audit import Report, audit, counts
-from broker.audit.tables import SealedTable, sealed_tables
+from broker.audit.tables import SealedTable, sealed_names, sealed_tables
 from broker.models import RowCount
 from broker.sealing import SETTING, SealKey
 from broker.services.sequencer import Keeper
@@ -19,8 +19,9 @@ def reseal(session: Session, keeper: Keeper, keys: tuple[SealKey, ...], *, accep
 
     Locks the sealed tables against writers until the end of the transaction.
     """
+    # First of all: what the transaction sees is as old as its first look.
+    session.execute(text(f"LOCK TABLE {', '.join(sealed_names())} IN SHARE ROW EXCLUSIVE MODE"))
     tables = sealed_tables(session)
-    session.execute(text(f"LOCK TABLE {', '.join(each.name for each in tables)} IN SHARE ROW EXCLUSIVE MODE"))
     report = audit(session, keeper, keys)
     if report.findings and not accept:
         return report

@@ -40,14 +40,17 @@ _COLUMNS = text(
 )
 
 
+def sealed_names() -> list[str]:
+    """Tables whose models say `Sealed`."""
+    return sorted(str(each.local_table) for each in Base.registry.mappers if issubclass(each.class_, Sealed))
+
+
 def sealed_tables(session: Session) -> list[SealedTable]:
-    """Those of the models' tables that say `Sealed`, in order of their names."""
-    found = {str(each.local_table): each for each in Base.registry.mappers if issubclass(each.class_, Sealed)}
-    columns = {row.name: row.columns for row in session.execute(_COLUMNS, {"names": list(found)})}
-    return [
-        SealedTable(name, tuple(each.name for each in found[name].primary_key), _content(columns[name]))
-        for name in sorted(found)
-    ]
+    """`sealed_names`, with what the database knows of them."""
+    names = sealed_names()
+    columns = {row.name: row.columns for row in session.execute(_COLUMNS, {"names": names})}
+    keys = {name: Base.metadata.tables[name].primary_key for name in names}
+    return [SealedTable(name, tuple(each.name for each in keys[name]), _content(columns[name])) for name in names]
 
 
 def _content(columns: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Update, any_, case, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, Update, any_, case, exists, func, or_, select, true, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -205,6 +205,26 @@ def report(session: Session, held: Claim, progress: dict[str, Any]) -> None:
 def succeed(session: Session, held: Claim, result: dict[str, Any]) -> None:
     """First statement of the transaction that writes the job's effect, so that a stale owner writes neither."""
     _end(session, held, JobState.SUCCEEDED, result=result, error=None)
+
+
+def succeed_all(session: Session, held: Sequence[Claim], result: ColumnElement[Any]) -> None:
+    """`succeed` for several jobs whose ``result`` is made of their rows: one round trip, all of them or none."""
+    needed = exists().where(JobNeed.needs_id == Job.id).label("needed")
+    step = (
+        update(Job)
+        .where(tuple_(Job.id, Job.fence).in_([(each.id, each.fence) for each in held]))
+        .where(Job.state == JobState.RUNNING, Job.lease_until > NOW)
+        .values(state=JobState.SUCCEEDED, finished=NOW, result=result, error=None, **_unleased())
+        .execution_options(synchronize_session=False)
+    )
+    ended = session.execute(trail.noted(step, JobState.SUCCEEDED, [Job.id, needed])).all()
+    gone = {each.id for each in held} - {row.id for row in ended}
+    for each in held:
+        if each.id in gone:
+            raise _lost(each)
+    for row in ended:
+        if row.needed:
+            needs.settle(session, row.id, JobState.SUCCEEDED)
 
 
 def fail(session: Session, held: Claim, error: dict[str, Any]) -> None:
