@@ -56,7 +56,7 @@ def _declared(routers: Iterable[APIRouter]) -> Iterator[tuple[str, APIRoute, Rul
         for route in router.routes:
             if isinstance(route, APIRoute):
                 found = _joined([*_rules(route.dependant)])
-                yield from ((method, route, found) for method in sorted(route.methods))
+                yield from ((method, route, found) for method in sorted(route.methods or ()))
 
 
 def _rules(dependant: Dependant) -> Iterator[Rule]:

@@ -1,4 +1,4 @@
-"""Projects: what is of another one is not there. Paths are tried by test_matrix.py; this is what bodies and lists say."""
+"""Projects: what is of another one is not there. test_matrix.py tries paths; this is about bodies and lists."""
 
 import base64
 import json
@@ -12,9 +12,10 @@ from broker.services import agents
 from m2kt.client import OUTCOME, Client
 from m2kt.errors import Conflict, Forbidden, NotFound, SignatureError, UnknownKey
 from m2kt.packet import PacketId
+from m2kt.signing import sign_packet
 from m2kt.signing.keys import generate
 from m2kt.signing.statement import attest
-from tests.broker.conftest import URL, AppTransport
+from tests.broker.conftest import URL, AppTransport, make_packet
 
 ALIGN = {"model": "/models/s"}
 
@@ -33,7 +34,7 @@ def member(session, keys, client_of):
 
 
 def packet(key, name="alpha/chains", version="1.0.0"):
-    return base(key).but("name", name).but("version", version).to_bytes()
+    return sign_packet(make_packet(name, version), key)
 
 
 def test_what_an_agent_makes_is_its_projects_and_lists_show_it_to_its_members_only(member, client_of, keys):
@@ -101,7 +102,7 @@ def test_a_name_stays_with_the_project_that_used_it_first(member):
 def test_the_very_packet_of_another_project_gains_no_signature_there(member, client_of, keys):
     alpha, key = member("teacher", "alpha")
     beta, other = member("teacher", "beta")
-    told = alpha.publish(packet(key))
+    told = alpha.publish(base(key).but("name", "alpha/chains").but("version", "1.0.0").to_bytes())
     both = base(key, other).but("name", "alpha/chains").but("version", "1.0.0").to_bytes()
     with pytest.raises(Conflict):
         beta.publish(both)
