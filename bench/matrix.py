@@ -100,12 +100,10 @@ def build(client_of: Callable[[PrivateKey | None], Client], admin: PrivateKey) -
     """Make the world through the front door, as the administrator ``admin`` of every project."""
     root = client_of(admin)
     callers = [*_members(root)]
-    keys = {(each.role, each.project): each.key for each in callers}
-    packet = base(keys["teacher", HOME]).but("name", "matrix/alpha").to_bytes()
-    published = client_of(keys["teacher", HOME]).publish(packet)
-    job = client_of(keys["teacher", HOME]).submit_job(
-        "noop", {"mark": "matrix-job-spec"}, not_before="2100-01-01T00:00:00Z"
-    )
+    key = next(each.key for each in callers if each.key and (each.role, each.project) == ("teacher", HOME))
+    teacher = client_of(key)
+    published = teacher.publish(base(key).but("name", "matrix/alpha").to_bytes())
+    job = teacher.submit_job("noop", {"mark": "matrix-job-spec"}, not_before="2100-01-01T00:00:00Z")
     root.cancel_job(job["id"])  # an ended job's events end, too
     target, gone = generate(), generate()
     root.register_agent("matrix-target", "teacher", target.public_key(), HOME)

@@ -18,14 +18,14 @@
     ├── KeyFileError              500  key-file                  exit 23
     ├── NotFound                  404  not-found                 exit 30
     ├── Forbidden                 403  forbidden                 exit 31
-    │   └── TokenRefused          403  token-unknown             exit 80
-    │       ├── TokenExpired      403  token-expired             exit 81
-    │       ├── TokenUsed         403  token-used                exit 82
-    │       └── TokenScope        403  token-scope               exit 83
+    │   └── TokenRefused          403  token-unknown             exit 65
+    │       ├── TokenExpired      403  token-expired             exit 66
+    │       ├── TokenUsed         403  token-used                exit 67
+    │       └── TokenScope        403  token-scope               exit 68
     ├── Conflict                  409  conflict                  exit 32
     │   ├── LeaseLost             409  lease-lost                exit 36
-    │   ├── SessionEnded          409  session-ended             exit 84
-    │   ├── SessionRequired       409  session-required          exit 85
+    │   ├── SessionEnded          409  session-ended             exit 26
+    │   ├── SessionRequired       409  session-required          exit 27
     │   └── PreconditionFailed    412  precondition-failed       exit 37
     ├── NotPullable               409  packet-not-approved       exit 33
     │   ├── PacketRevoked         410  packet-revoked            exit 34
@@ -47,13 +47,13 @@
     ├── DomainError               422  domain-unknown            exit 61
     ├── ExtractionRefused         422  extraction-refused        exit 62
     ├── AlignmentRefused          422  alignment-refused         exit 63
-    ├── ExchangeError             422  exchange-invalid          exit 90
-    │   ├── PlanInvalid           422  exchange-plan-invalid     exit 91
-    │   ├── ConfidenceInvalid     422  confidence-invalid        exit 92
-    │   ├── PredictionsInvalid    422  predictions-invalid       exit 93
-    │   ├── LabelsInvalid         422  exchange-labels-invalid   exit 94
-    │   ├── TaskDiffers           409  exchange-task-differs     exit 95
-    │   └── SamplesChanged        409  exchange-samples-changed  exit 96
+    ├── ExchangeError             422  exchange-invalid          exit 80
+    │   ├── PlanInvalid           422  exchange-plan-invalid     exit 81
+    │   ├── ConfidenceInvalid     422  confidence-invalid        exit 82
+    │   ├── PredictionsInvalid    422  predictions-invalid       exit 83
+    │   ├── LabelsInvalid         422  exchange-labels-invalid   exit 84
+    │   ├── TaskDiffers           409  exchange-task-differs     exit 85
+    │   └── SamplesChanged        409  exchange-samples-changed  exit 86
     └── LogError                  422  log-invalid               exit 70
         ├── CheckpointInvalid     422  checkpoint-invalid        exit 71
         ├── ProofInvalid          422  log-proof-invalid         exit 72
@@ -170,22 +170,22 @@ class Forbidden(M2KTError):
 
 
 class TokenRefused(Forbidden):
-    code, exit_code = "token-unknown", 80
+    code, exit_code = "token-unknown", 65
     default_hint = "Copy the whole token, or ask an administrator for one: `m2kt agent token`."
 
 
 class TokenExpired(TokenRefused):
-    code, exit_code = "token-expired", 81
+    code, exit_code = "token-expired", 66
     default_hint = "Ask an administrator for a new token: `m2kt agent token`; --minutes lets it live longer."
 
 
 class TokenUsed(TokenRefused):
-    code, exit_code = "token-used", 82
+    code, exit_code = "token-used", 67
     default_hint = "A token enrols one key. Ask for one of your own, and who used it: `m2kt agent list` shows."
 
 
 class TokenScope(TokenRefused):
-    code, exit_code = "token-scope", 83
+    code, exit_code = "token-scope", 68
     default_hint = "Enrol with the role, project and name that the token is for, or ask for another token."
 
 
@@ -200,12 +200,12 @@ class LeaseLost(Conflict):
 
 
 class SessionEnded(Conflict):
-    code, exit_code = "session-ended", 84
+    code, exit_code = "session-ended", 26
     default_hint = "Two agents have one key: stop one of them, or enrol it with a key of its own."
 
 
 class SessionRequired(Conflict):
-    code, exit_code = "session-required", 85
+    code, exit_code = "session-required", 27
     default_hint = "Stop the agent that runs with this key, or use a key of your own."
 
 
@@ -315,37 +315,37 @@ class AlignmentRefused(M2KTError):
 
 
 class ExchangeError(M2KTError):
-    status, code, exit_code = 422, "exchange-invalid", 90
+    status, code, exit_code = 422, "exchange-invalid", 80
     default_hint = "docs/exchange.md says what peers of an exchange must agree on."
 
 
 class PlanInvalid(ExchangeError):
-    code, exit_code = "exchange-plan-invalid", 91
+    code, exit_code = "exchange-plan-invalid", 81
     default_hint = "Correct the round plan; docs/exchange.md has its fields and limits."
 
 
 class ConfidenceInvalid(ExchangeError):
-    code, exit_code = "confidence-invalid", 92
+    code, exit_code = "confidence-invalid", 82
     default_hint = "Compute confidences with m2kt.exchange.confidences from finite predictions; nothing was taken."
 
 
 class PredictionsInvalid(ExchangeError):
-    code, exit_code = "predictions-invalid", 93
+    code, exit_code = "predictions-invalid", 83
     default_hint = "Look whether the model diverged (lower its learning rate), and whether its head fits the task."
 
 
 class LabelsInvalid(ExchangeError):
-    code, exit_code = "exchange-labels-invalid", 94
+    code, exit_code = "exchange-labels-invalid", 84
     default_hint = "Give every sample one identifier and one class number of the task."
 
 
 class TaskDiffers(ExchangeError):
-    status, code, exit_code = 409, "exchange-task-differs", 95
+    status, code, exit_code = 409, "exchange-task-differs", 85
     default_hint = "Give the peer the same classes in the same order, or open another exchange for it."
 
 
 class SamplesChanged(ExchangeError):
-    status, code, exit_code = 409, "exchange-samples-changed", 96
+    status, code, exit_code = 409, "exchange-samples-changed", 86
     default_hint = "Restore the sample set that the exchange was opened with, or open a new exchange."
 
 

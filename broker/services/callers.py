@@ -27,8 +27,8 @@ _BURN = text(
         INSERT INTO nonces (key_id, nonce) VALUES (:key, :nonce) ON CONFLICT DO NOTHING RETURNING 1
     )
     SELECT EXISTS (SELECT FROM burnt) AS fresh, clock_timestamp() AS now,
-        a.id, a.name, a.role, a.project, a.draining, k.public_key, k.not_before, k.not_after, k.revoked, s.session, s.epoch, s.host,
-        s.opened, s.seen
+        a.id, a.name, a.role, a.project, a.draining, k.public_key, k.not_before, k.not_after, k.revoked,
+        s.session, s.epoch, s.host, s.opened, s.seen
     FROM (SELECT 1) AS always
     LEFT JOIN agent_keys k ON k.key_id = :key
     LEFT JOIN agents a ON a.id = k.agent_id

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 
 from broker.web import guard
 from broker.web.access import Allowed, AllowedUpload, Anyone, Rule
+from broker.web.problems import documented
 
 ROLES, WHY = "x-m2kt-roles", "x-m2kt-why"
 ANYONE = "anyone"
@@ -29,7 +30,9 @@ def install(app: FastAPI, routers: Iterable[APIRouter]) -> None:
         document = plain()
         for path, item in document["paths"].items():
             for method, operation in item.items():
-                operation |= _shown(rules.get((method.upper(), path)))
+                rule = rules.get((method.upper(), path))
+                operation |= _shown(rule)
+                operation["responses"] = _refusals(rule, path) | operation["responses"]
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it
@@ -56,7 +59,7 @@ def _declared(routers: Iterable[APIRouter]) -> Iterator[tuple[str, APIRoute, Rul
         for route in router.routes:
             if isinstance(route, APIRoute):
                 found = _joined([*_rules(route.dependant)])
-                yield from ((method, route, found) for method in sorted(route.methods))
+                yield from ((method, route, found) for method in sorted(route.methods or ()))
 
 
 def _rules(dependant: Dependant) -> Iterator[Rule]:
@@ -72,6 +75,16 @@ def _joined(rules: list[Rule]) -> Rule | None:
         return None
     named = [each.roles for each in rules if each.roles is not None]
     return Rule(frozenset.intersection(*named)) if named else rules[0]
+
+
+def _refusals(rule: Rule | None, path: str) -> dict[str, Any]:
+    """The problems with which the declared dependency itself may answer."""
+    if rule is None:
+        return {}
+    signed = {401, 403, 409} if rule.signable or rule.roles is not None else set()
+    hidden = {404} if any(part in guard.GUARDED for part, _ in guard.parameters(path)) else set()
+    found = {str(status): documented(status)[status] for status in sorted(signed | hidden)}
+    return {status: {name: each[name] for name in ("description", "content")} for status, each in found.items()}
 
 
 def _shown(rule: Rule | None) -> dict[str, Any]:
