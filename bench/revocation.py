@@ -55,6 +55,13 @@ _COPIES = text(
     FROM packets, generate_series(1, :many) AS n WHERE packet_id = :root
     """
 )
+_SIGNATURES = text(
+    """
+    INSERT INTO packet_signatures (packet_id, key_id, signature)
+    SELECT 'sha256:' || lpad(to_hex(n), 64, '0'), key_id, signature
+    FROM packet_signatures, generate_series(1, :many) AS n WHERE packet_id = :root
+    """
+)
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,9 @@ def measure_cascade(stand: Stand) -> dict[str, float]:
     edges = [(each, root if each < 3 else _copy(each - 1 - each % 2)) for each in range(1, DESCENDANTS + 1)]
     with transaction(stand.sessions) as session:
         session.execute(_COPIES, {"root": root, "many": DESCENDANTS})
+        session.execute(_SIGNATURES, {"root": root, "many": DESCENDANTS})
         session.execute(insert(PacketParent), [{"child_id": _copy(n), "parent_id": parent} for n, parent in edges])
+    stand.clients[1].fetch(_copy(DESCENDANTS))  # so that a refusal afterwards says something
     began = time.perf_counter()
     stand.clients[0].revoke(root, "bench")
     answered = time.perf_counter() - began

@@ -71,7 +71,10 @@ TAMPERINGS = {
         "WHERE predicate_type = 'urn:m2kt:state:v1')",
         "packet",
     ),
-    "an outcome is deleted": (f"DELETE FROM attestations WHERE predicate_type = '{OUTCOME}'", "leaf"),
+    "an outcome is deleted": (
+        f"DELETE FROM outcomes; DELETE FROM attestations WHERE predicate_type = '{OUTCOME}'",
+        "leaf",
+    ),
     "a state": ("UPDATE packets SET state = 'approved'", "packet"),
     "the reason of a state": (f"UPDATE packets SET reason = 'x' WHERE {APPROVED}", "packet"),
     "a name": (f"UPDATE packets SET name = 'evil/name' WHERE {APPROVED}", "packet"),
@@ -109,6 +112,9 @@ TAMPERINGS = {
     ),
     "a packet is deleted": (
         f"CREATE TEMP TABLE gone AS SELECT packet_id FROM packets WHERE {APPROVED}; "
+        "DELETE FROM outcomes WHERE packet_id IN (SELECT packet_id FROM gone); "
+        "DELETE FROM channel_heads WHERE packet_id IN (SELECT packet_id FROM gone); "
+        "DELETE FROM packet_parents WHERE parent_id IN (SELECT packet_id FROM gone); "
         "DELETE FROM attestations WHERE packet_id IN (SELECT packet_id FROM gone); "
         "DELETE FROM packet_signatures WHERE packet_id IN (SELECT packet_id FROM gone); "
         "DELETE FROM jobs WHERE packet_id IN (SELECT packet_id FROM gone); "
@@ -215,7 +221,26 @@ def test_an_untouched_broker_has_no_findings(look):
     assert look().findings == []
 
 
-@pytest.mark.parametrize("name", TAMPERINGS)
+NIGHTLY = frozenset(
+    {
+        "its verdict has no end",
+        "a channel leads nowhere",
+        "a channel is renamed",
+        "a head's packet",
+        "a head lives longer",
+        "a head's mover",
+        "a head's envelope",
+        "a head's digest",
+        "an edge leads elsewhere",
+        "a report's figures are deleted",
+    }
+)
+"""Their like is in every run."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=[pytest.mark.nightly] if each in NIGHTLY else []) for each in TAMPERINGS]
+)
 def test_every_change_of_a_row_is_named(look, session, name):
     statements, where = TAMPERINGS[name]
     assert look().findings == []
@@ -276,8 +301,6 @@ def test_a_log_that_was_rolled_back_is_named(look, session, keeper, client_of, k
     ("before", "to", "what"),
     [
         ("revoked", "approved", "there is no such step"),
-        ("revoked", "quarantined", "there is no such step"),
-        ("rejected", "approved", "there is no such step"),
         ("received", "approved", "there is no such step"),
     ],
 )
