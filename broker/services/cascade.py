@@ -1,7 +1,7 @@
 """When a packet is taken back, what was made of it is quarantined, all of it, whatever happens.
 
 In the transaction that takes a packet back, every descendant gets a row that forbids pulling and approving it; that is
-one statement, however many there are. The signed statements follow: the first thousands in the same transaction, the
+one statement, however many there are. The signed statements follow: the first hundreds in the same transaction, the
 rest in batches by whichever replica comes by. A row stays until its statement is there, so none can be lost.
 """
 
@@ -16,8 +16,9 @@ from broker.services import feed, lifecycle, lineage, recalls
 from broker.services.lineage import FALLEN
 from m2kt.signing.keys import PrivateKey
 
-AT_ONCE = 2048
-"""Descendants whose new state is signed in the transaction that takes their ancestor back."""
+AT_ONCE = 512
+"""Descendants whose new state is signed in the transaction that takes their ancestor back. Until it commits, nobody
+refuses anything: it must not take long."""
 
 LINEAGE = "lineage"
 """Who moves them."""

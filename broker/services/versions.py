@@ -3,7 +3,7 @@
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from broker.models import Packet, PacketState
+from broker.models import Packet, PacketState, Restatement
 from broker.services import packets
 from m2kt.errors import NotFound
 from m2kt.packet.versions import is_prerelease, precedence
@@ -22,9 +22,13 @@ def latest(session: Session, name: str, *, pre: bool = False) -> Packet:
 
     Pre-releases count with ``pre``, and where there is nothing else.
     """
-    good = or_(Packet.good_until.is_(None), Packet.good_until > func.clock_timestamp())
-    wanted = select(Packet.packet_id, Packet.version, Packet.seq)
-    rows = session.execute(wanted.where(Packet.name == name, Packet.state == PacketState.APPROVED, good)).all()
+    wanted = select(Packet.packet_id, Packet.version, Packet.seq).where(
+        Packet.name == name,
+        Packet.state == PacketState.APPROVED,
+        or_(Packet.good_until.is_(None), Packet.good_until > func.clock_timestamp()),
+        ~select(Restatement.packet_id).where(Restatement.packet_id == Packet.packet_id).exists(),
+    )
+    rows = session.execute(wanted).all()
     if not rows:
         raise NotFound(f"no version of {name} is approved", hint="List its versions with `m2kt packet list --name`.")
     full = [each for each in rows if pre or not is_prerelease(each.version)]

@@ -9,6 +9,9 @@ from m2kt.client.paging import Calls
 from m2kt.client.transport import Json, json_of
 from m2kt.errors import Unavailable, UsageError
 
+RECALLED = frozenset({"revoked", "rejected", "quarantined"})
+"""States in which no student should go on using a packet that it has."""
+
 FEED_WAIT_SECONDS = 25.0
 RETRY_SECONDS = 1.0
 
