@@ -13,11 +13,10 @@ from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from broker.models import LIVE, Job, JobKind, Role
-from broker.services import jobs, needs, packets
+from broker.services import intake, jobs, needs, packets
 from broker.services.agents import Principal
 from m2kt.errors import Conflict, Forbidden, TooLarge, UsageError
 
@@ -103,11 +102,10 @@ def _write(session: Session, kind: JobKind, spec: dict[str, Any], submitter: str
     row = {"kind": kind, "spec": spec, "submitter": submitter, "order_sha256": digest, **columns}
     for _ in range(TRIES):
         row["waits_for"] = needs.missing(session, terms.needs) if terms.needs else 0
-        job = session.scalars(insert(Job).values(row).on_conflict_do_nothing().returning(Job)).first()
+        job = intake.enter(session, row)
         if job is not None:
             if terms.needs:
                 needs.link(session, job.id, terms.needs)
-            jobs.announce(session, job)
             return Placed(job, fresh=True)
         found = _holder(session, kind, submitter, terms)
         if found is not None:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from broker.db import transaction
@@ -19,7 +20,10 @@ from broker.worker.tidy import remove
 from broker.worker.upkeep import bury
 from m2kt.errors import ChildFailed, DatabaseAway, DiskFull, LeaseLost, M2KTError, TimeLimit, Unavailable
 
-HANDFUL = 16
+HANDFUL = 32
+PAUSING = Job.spec.has_key("seconds")
+"""No-ops that take their time, and so need a lease of their own."""
+
 UNKNOWN_SECONDS = 5.0
 DISK_SECONDS = 30.0
 """Until a job that found this worker's disk full is due again; another worker may take it then."""
@@ -60,15 +64,24 @@ def attempt(bench: Bench, held: Claim, leaving: threading.Event) -> None:
             remove(each)
 
 
-def at_once(bench: Bench) -> bool:
+def at_once(bench: Bench) -> int:
     """Do the no-ops that wait for nothing, by the handful: claim and finish are one transaction, so there is nothing
-    in between to renew, cancel or lose. Whether there were any."""
+    in between to renew, cancel or lose. Returns how many there were, at most `HANDFUL`."""
     with transaction(bench.sessions, bench.ring) as session:
-        due = jobs.due_jobs([JobKind.NOOP], bench.options.offer).where(~Job.spec.has_key("seconds"))
+        due = jobs.due_jobs([JobKind.NOOP], bench.options.offer).where(~PAUSING)
         taken = jobs.claim_some(session, bench.owner, bench.settings.lease_seconds, due, HANDFUL)
-        for held in taken:
-            jobs.succeed(session, held, {"echo": held.spec})
-    return bool(taken)
+        if taken:
+            jobs.succeed_all(session, [(held, {"echo": held.spec}) for held in taken])
+    return len(taken)
+
+
+def one(bench: Bench, due: Select[Any], leaving: threading.Event) -> int:
+    """Take the first of these jobs and see it through; returns how many there were, 0 or 1."""
+    with transaction(bench.sessions) as session:
+        taken = jobs.claim_some(session, bench.owner, bench.settings.lease_seconds, due, 1)
+    for held in taken:
+        attempt(bench, held, leaving)
+    return len(taken)
 
 
 def _give_back(bench: Bench, held: Claim) -> None:

@@ -15,7 +15,7 @@ from broker.db import transaction
 from broker.models import Attestation, Job, JobKind, Packet
 from broker.services import jobs, packets, trail
 from broker.worker import kinds
-from broker.worker.attempt import at_once, attempt
+from broker.worker.attempt import HANDFUL, at_once, attempt
 from broker.worker.kinds import log_file
 from broker.worker.lease import DRAIN_SECONDS
 from broker.worker.upkeep import bury
@@ -315,10 +315,12 @@ def test_a_slots_device_is_the_childs_unless_the_order_names_one(bench, ledger, 
 
 
 def test_noops_that_wait_for_nothing_are_done_by_the_handful(bench, ledger):
-    ids = [ledger.submit(n=n) for n in range(20)]
+    ids = [ledger.submit(n=n) for n in range(HANDFUL + 4)]
     waits = ledger.submit(seconds=1)
-    assert [at_once(bench), at_once(bench), at_once(bench)] == [True, True, False]
-    assert {ledger.state(each) for each in ids} == {"succeeded"}
+    assert [at_once(bench), at_once(bench), at_once(bench)] == [HANDFUL, 4, 0]
+    assert [(ledger.state(each), ledger.get(each).result) for each in ids] == [
+        ("succeeded", {"echo": {"n": n}}) for n in range(HANDFUL + 4)
+    ]
     assert ledger.state(waits) == "queued"
 
 
