@@ -99,9 +99,9 @@ def page(session: Session, *, before: int | None, limit: int, state: JobState | 
     wanted = select(Job).order_by(Job.seq.desc()).limit(limit)
     if before is not None:
         wanted = wanted.where(Job.seq < before)
-    for column, value in ((Job.state, state), (Job.kind, kind)):
+    for each, value in ((Job.state, state), (Job.kind, kind)):
         if value is not None:
-            wanted = wanted.where(column == value)
+            wanted = wanted.where(each == value)
     return list(session.scalars(wanted))
 
 

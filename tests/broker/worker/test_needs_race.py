@@ -4,10 +4,9 @@ import threading
 import time
 
 from broker.db import transaction
-from broker.models import JobKind
+from broker.models import JobKind, Role
 from broker.services import jobs, orders
 from broker.services.agents import Principal
-from broker.models import Role
 from broker.services.orders import Terms
 
 

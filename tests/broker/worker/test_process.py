@@ -151,7 +151,15 @@ def test_celery_is_a_doorbell_and_nothing_else(redis_url):
     assert conf.accept_content == ["json"]
     assert conf.result_backend is None
     assert conf.task_ignore_result
-    assert conf.task_acks_late
+    assert conf.broker_transport_options["ack_emulation"] is False  # as kombu has it: see the test below
+
+
+def test_a_ring_that_was_heard_is_gone_and_comes_back_after_no_timeout(redis_url):
+    celery = make_celery(redis_url)
+    with celery.connection_for_read() as connection:
+        channel = connection.default_channel
+        assert not hasattr(channel.qos, "restore_visible")  # what redelivers under a job that takes long
+    celery.close()
 
 
 @pytest.mark.parametrize("module", ["broker.main", "broker.worker.process", "m2kt.scan", "m2kt.client"])
