@@ -181,6 +181,14 @@ def attempted_again(bench, ledger, live, kind):
     return ledger.get(job)
 
 
+def test_a_disk_that_is_full_for_the_child_is_not_the_jobs_fault_either(bench, ledger, live, says):
+    says("(_ for _ in ()).throw(__import__('m2kt.errors').errors.DiskFull('no space left on /work'))")
+    found = attempted(bench, ledger, JobKind.VERIFY, model="m", checks="c")
+    assert (found.state, found.attempt) == ("queued", 0)
+    with live.begin() as session:
+        assert "no space left" in trail.events(session, found.id, after=0)[-1].detail["why"]
+
+
 # Memory
 
 
