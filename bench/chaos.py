@@ -210,6 +210,8 @@ def _verdict(stack: Stack, load: Load) -> dict[str, int]:
     drafts = {row[0] for row in _rows(stack, "SELECT packet_id FROM packets WHERE name LIKE 'chaos/%'")}
     query = "SELECT result->>'packet_id' FROM jobs WHERE kind = 'extract' AND state = 'succeeded'"
     extracted = {row[0] for row in _rows(stack, query)}
+    for row in _rows(stack, "SELECT kind, state, needs_site, error->>'detail', count(*) FROM jobs GROUP BY 1, 2, 3, 4"):
+        print(*row, file=sys.stderr)
     lost = [each for each in load.acknowledged if jobs.get(each) != "succeeded"]
     missing = (set(load.packets) | extracted) - approved
     return {

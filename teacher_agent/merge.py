@@ -79,7 +79,7 @@ def _anchors(parts: Sequence[Knowledge]) -> dict[str, _Anchor]:
         common = found.keys() & own.keys()
         if number and not common:
             raise AggregationRefused(f"packet {number + 1} shares no anchor with those before it")
-        for name in common:
+        for name in sorted(common):
             if not _same(found[name], own[name]):
                 why = "their teachers embed in different spaces"
                 raise AggregationRefused(f"packet {number + 1} has another anchor for {name!r}: {why}")
