@@ -42,11 +42,13 @@
     │   ├── DiskFull              507  disk-full                 exit 52
     │   └── ChildFailed           500  child-failed              exit 53
     │       ├── OutOfMemory       500  out-of-memory             exit 54
-    │       └── TimeLimit         500  time-limit                exit 55
+    │       ├── TimeLimit         500  time-limit                exit 55
+    │       └── ProgramMissing    500  program-missing           exit 56
     ├── ModelError                422  model-invalid             exit 60
     ├── DomainError               422  domain-unknown            exit 61
     ├── ExtractionRefused         422  extraction-refused        exit 62
     ├── AlignmentRefused          422  alignment-refused         exit 63
+    ├── AggregationRefused        422  aggregation-refused       exit 64
     ├── ExchangeError             422  exchange-invalid          exit 80
     │   ├── PlanInvalid           422  exchange-plan-invalid     exit 81
     │   ├── ConfidenceInvalid     422  confidence-invalid        exit 82
@@ -294,6 +296,11 @@ class TimeLimit(ChildFailed):
     default_hint = "Order it with a larger limit_seconds, or give it less to do."
 
 
+class ProgramMissing(ChildFailed):
+    code, exit_code = "program-missing", 56
+    default_hint = "Install the program, or this version of it, on the worker; the job waits for one that has it."
+
+
 class ModelError(M2KTError):
     status, code, exit_code = 422, "model-invalid", 60
     default_hint = "Name a local Hugging Face directory with config.json, weights and tokenizer.json."
@@ -312,6 +319,11 @@ class ExtractionRefused(M2KTError):
 class AlignmentRefused(M2KTError):
     status, code, exit_code = 422, "alignment-refused", 63
     default_hint = "The student was left as it was; look at the coverage report."
+
+
+class AggregationRefused(M2KTError):
+    status, code, exit_code = 422, "aggregation-refused", 64
+    default_hint = "Aggregate packets of one domain whose teachers share tokenizer and embedding space."
 
 
 class ExchangeError(M2KTError):

@@ -13,8 +13,9 @@ from m2kt.neural.models import load, offline, pick_device, set_threads
 from m2kt.packet import PacketId
 from m2kt.signing import PrivateKey, sign_packet
 from m2kt.signing.keys import load_private
-from teacher_agent.build import Label, build
+from teacher_agent.build import build
 from teacher_agent.extract import Settings, extract
+from teacher_agent.label import Label
 from teacher_agent.roles import SwapSettings
 
 REQUIRED = ("model", "domain", "name", "version", "key", "out")

@@ -5,8 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,31 +13,31 @@ from sqlalchemy.orm import Session
 
 from broker.db import transaction
 from broker.models import JobKind
-from broker.services import agents, jobs, packets, scans
+from broker.services import jobs, packets, scans
 from broker.services.approvals import Approvals
 from broker.services.jobs import Claim
 from broker.worker.bench import Bench
+from broker.worker.children import (
+    Done,
+    Handler,
+    aggregate,
+    align,
+    exchange,
+    extract,
+    log_file,
+    scratch,
+    time_limit,
+    verify,
+)
 from broker.worker.lease import Lease
-from broker.worker.options import environment
-from m2kt.agent.child import run_child, stop
-from m2kt.agent.memory import vram_used_mib
+from m2kt.agent.child import stop
 from m2kt.errors import ChildFailed, TimeLimit, UsageError
 from m2kt.files import disk_errors
 from m2kt.lifeline import LIFELINE, Lifeline
 from m2kt.scan import Outcome
-from m2kt.signing.keys import TrustStore, write_public
 
 MAX_PAUSE_SECONDS = 3600.0
 MAX_VERDICT_BYTES = 4 << 20
-
-
-@dataclass(frozen=True)
-class Done:
-    result: dict[str, Any]
-    effect: Callable[[Session], None] = lambda _: None
-
-
-Handler = Callable[[Bench, Claim, Lease], Done]
 
 
 def noop(bench: Bench, held: Claim, lease: Lease) -> Done:
@@ -151,102 +149,12 @@ def _heard(child: subprocess.Popen[bytes], seconds: float) -> bytes:
     return said
 
 
-def extract(bench: Bench, held: Claim, lease: Lease) -> Done:
-    """``python -m teacher_agent extract``, which signs with the worker's key and publishes here."""
-    if bench.settings.worker_key is None:
-        raise UsageError("this worker has no key to sign packets with", hint="Set M2KT_WORKER_KEY to its key file.")
-    given = {
-        "key": str(bench.settings.worker_key.absolute()),
-        "out": str(scratch(bench, held, "m2kt")),
-        "broker": bench.settings.public_url,
-        "project": held.project,
-    }
-    return _child(bench, held, lease, "teacher_agent", "extract", {**held.spec, **given})
-
-
-def align(bench: Bench, held: Claim, lease: Lease) -> Done:
-    """``python -m student_agent align`` on an approved packet; the memory stays in the worker's folder."""
-    packet, trust = scratch(bench, held, "m2kt"), scratch(bench, held, "trust")
-    with disk_errors(packet), transaction(bench.sessions) as session:
-        found = packets.pullable(session, str(held.spec["packet_id"]))
-        packet.write_bytes(packets.content(session, bench.store, found, 0, found.size))
-        _write_trust(trust, _signers(session, bench, found.packet_id))
-    given = {"packet": str(packet), "trust": str(trust), "out": str(scratch(bench, held, "memory"))}
-    ordered = {name: each for name, each in held.spec.items() if name != "packet_id"}
-    return _child(bench, held, lease, "student_agent", "align", {**ordered, **given})
-
-
-def _signers(session: Session, bench: Bench, packet_id: str) -> TrustStore:
-    """Keys that signed the packet; that one of them counts, `packets.pullable` has seen."""
-    signed = (each.key_id for each in packets.signatures(session, [packet_id])[packet_id])
-    return agents.trusted(session, bench.standing, signed, agents.PUBLISHING)
-
-
-def _write_trust(folder: Path, trust: TrustStore) -> None:
-    folder.mkdir(mode=0o700)
-    for name, key in trust.items():
-        write_public(folder / f"{name}.pub", key)
-
-
-def _child(bench: Bench, held: Claim, lease: Lease, module: str, job: str, spec: dict[str, Any]) -> Done:
-    # The database's password and the broker's key are none of a job's business.
-    hidden = dict.fromkeys(
-        ("M2KT_DATABASE_URL", "M2KT_REDIS_URL", "M2KT_BROKER_KEY", "M2KT_BROKER_KEY_PEM", "M2KT_ADMIN_KEYS"), ""
-    )
-    log = log_file(bench, held)
-    if bench.device is not None:
-        spec = {"device": bench.device.partition(":")[0], **spec}
-    before = vram_used_mib(bench.device)
-    try:
-        result = run_child(
-            module,
-            job,
-            spec,
-            on_progress=lease.report,
-            log=log,
-            env={**hidden, **environment(bench.device, bench.visible)},
-            timeout=time_limit(bench, held),
-            on_start=lambda pid: lease.guard(pid, log),
-            lifeline=lease.lifeline,
-        )
-        return Done(result)
-    finally:
-        lease.release()
-        if before is not None:
-            lease.remark("vram", device=bench.device, before_mib=before, after_mib=vram_used_mib(bench.device))
-
-
-def time_limit(bench: Bench, held: Claim) -> float | None:
-    """Seconds that an attempt may take: what the job asks for, and never more than this worker grants."""
-    limits = [each for each in (held.limit_seconds, bench.options.limit_seconds) if each]
-    return min(limits, default=None)
-
-
-def log_file(bench: Bench, held: Claim) -> Path:
-    """``work_dir/jobs/<id>-<attempt>.log``."""
-    return _folder(bench) / f"{held.id}-{held.attempt}.log"
-
-
-def scratch(bench: Bench, held: Claim, suffix: str) -> Path:
-    """A path that no other claim has: the fence grows also where an attempt that was handed back does not count."""
-    return _folder(bench) / f"{held.id}-fence{held.fence}.{suffix}"
-
-
-def files(bench: Bench, held: Claim) -> list[Path]:
-    """The scratch of this very claim; the log stays."""
-    return list(_folder(bench).glob(f"{held.id}-fence{held.fence}.*"))
-
-
-def _folder(bench: Bench) -> Path:
-    folder = bench.settings.work_dir.absolute() / "jobs"
-    with disk_errors(folder):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
-
-
 HANDLERS: dict[str, Handler] = {
     JobKind.NOOP: noop,
     JobKind.SCAN: scan,
     JobKind.EXTRACT: extract,
     JobKind.ALIGN: align,
+    JobKind.VERIFY: verify,
+    JobKind.AGGREGATE: aggregate,
+    JobKind.EXCHANGE: exchange,
 }

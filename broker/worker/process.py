@@ -6,8 +6,10 @@ import secrets
 import signal
 import socket
 import sys
+import time
 
 from celery import Celery
+from celery.platforms import EX_FAILURE
 
 from broker.db import make_engine, make_sessions
 from broker.jobs import TASK, Bell, make_celery
@@ -20,6 +22,8 @@ from broker.worker.bench import Bench
 from broker.worker.crew import Crew
 from broker.worker.options import Options
 from broker.worker.upkeep import Terms, Upkeep
+
+AGAIN_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +54,7 @@ def run(settings: Settings, options: Options | None = None, visible: str | None 
     upkeep.start()
     crew.start()
     try:
-        return _listen(make_celery(settings.redis_url), crew, owner)
+        return _keep_listening(settings.redis_url, crew, owner)
     finally:
         log.info("leaving: finishing or handing back what runs")
         crew.leave()
@@ -64,8 +68,16 @@ def _leave_early(*_: object) -> None:
     raise SystemExit(0)
 
 
+def _keep_listening(redis_url: str, crew: Crew, owner: str) -> int:
+    """Until told to leave. What is no message at all in Redis ends Celery's worker; it must not end ours."""
+    while (status := _listen(make_celery(redis_url), crew, owner)) == EX_FAILURE:
+        log.error("the bell's listener broke and begins anew; jobs are found in the ledger meanwhile")
+        time.sleep(AGAIN_SECONDS)
+    return status
+
+
 def _listen(celery: Celery, crew: Crew, owner: str) -> int:
-    @celery.task(name=TASK)  # type: ignore[untyped-decorator]  # Celery has no types
+    @celery.task(name=TASK, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
     def wake(job_id: str) -> None:
         """The ledger knows which job is next; the id serves the log only."""
         log.info("the bell rang for job %s", job_id)

@@ -34,8 +34,8 @@ STALE_RING = timedelta(seconds=60)
 JOBS_PER_RING = 4
 """A bell wakes every lane of a worker, and a lane works until nothing is due: a burst needs fewer bells than jobs."""
 
-BURST_SECONDS = 0.02
-"""Between two looks at the outbox, so that a burst is told together."""
+BURST_SECONDS, MOST_BURST_SECONDS = 0.02, 0.1
+"""Between two looks at the outbox, doubled while they find something: so a burst is told together."""
 
 SWEEP_SECONDS = 3.0
 SETTLE = 256
@@ -95,8 +95,7 @@ class Upkeep:
             self._nudged.wait(RELAY_SECONDS)
             self._nudged.clear()
             try:
-                while self._drained():
-                    self._leaving.wait(BURST_SECONDS)
+                self._tell_all()
             except QueueAway as error:
                 log.warning("%s; workers find their jobs in the ledger", error.detail)
                 self._leaving.wait(QUIET_SECONDS)
@@ -104,6 +103,11 @@ class Upkeep:
                 log.warning("waiting: %s", error.detail)
             except Exception:  # the edge of a thread
                 log.exception("the relay failed")
+
+    def _tell_all(self) -> None:
+        rest = BURST_SECONDS
+        while self._drained() and not self._leaving.wait(rest):
+            rest = min(2 * rest, MOST_BURST_SECONDS)
 
     def _drained(self) -> int:
         with transaction(self._sessions) as session:
@@ -161,7 +165,7 @@ def _line(text: str) -> str:
     return " ".join(text.replace("\x00", "").split())[:400]
 
 
-def outlive(step: Callable[[], bool]) -> bool:
+def outlive(step: Callable[[], int]) -> int:
     """A thread outlives whatever happens to it: a process with a dead thread looks alive and is not."""
     try:
         return step()
@@ -169,4 +173,4 @@ def outlive(step: Callable[[], bool]) -> bool:
         log.warning("waiting: %s", error.detail)
     except Exception:  # the edge of a thread
         log.exception("a step failed")
-    return False
+    return 0

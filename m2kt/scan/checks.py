@@ -119,14 +119,14 @@ def _floats(packet: Packet) -> Iterator[tuple[str, NDArray[Any]]]:
     return ((name, each) for name, each in packet.tensors.items() if each.dtype.kind == "f")
 
 
-_KNOWLEDGE = frozenset({PacketKind.KNOWLEDGE})
+_KNOWLEDGE = frozenset({PacketKind.KNOWLEDGE, PacketKind.AGGREGATE})
 
 CHECKS = (
     Check("digests", "1", digests),
     Check("finite", "1", finite),
     Check("norms", "1", norms),
-    Check("references", "1", references, _KNOWLEDGE),
-    Check("ledger", "1", moved, _KNOWLEDGE),
+    Check("references", "2", references, _KNOWLEDGE),
+    Check("ledger", "2", moved, _KNOWLEDGE),
     Check("precision", "1", precision),
 )
 """In order of running. ``structure`` comes before them: it makes the packet that they look at."""

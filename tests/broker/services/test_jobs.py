@@ -75,12 +75,12 @@ def test_a_twin_that_is_under_way_is_the_job_and_one_that_ended_is_not(session):
 
 def test_a_job_waits_until_all_that_it_needs_has_succeeded(session):
     one, two = order(session), order(session)
-    last = order(session, kind=JobKind.VERIFY, needs=(one.id, two.id))
+    last = order(session, kind=JobKind.EXCHANGE, needs=(one.id, two.id))
     assert last.waits_for == 2
-    assert claim(session, kinds=(JobKind.VERIFY,)) is None
+    assert claim(session, kinds=(JobKind.EXCHANGE,)) is None
     for _ in range(2):
         jobs.succeed(session, claim(session), {})
-    assert claim(session, kinds=(JobKind.VERIFY,)).id == last.id
+    assert claim(session, kinds=(JobKind.EXCHANGE,)).id == last.id
 
 
 def test_what_needs_a_job_that_ended_badly_is_cancelled_with_all_that_needs_it(session):
