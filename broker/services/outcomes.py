@@ -15,9 +15,12 @@ from broker.services.agents import Standing, holders
 from m2kt.client.predicates import OUTCOME
 from m2kt.errors import NotFound, NotPullable, SignatureError
 
-NOT_HELD = frozenset({"rolled-back", "refused", "removed", "recalled"})
-"""Decisions after which the student does not have the packet. Any other word counts as having it: a recall that comes
-for nothing harms nobody."""
+GONE = frozenset({"removed", "recalled", "replaced"})
+"""Decisions after which the student does not have the packet any more."""
+
+UNCHANGED = frozenset({"rolled-back", "refused"})
+"""Decisions that left the student as it was: with the packet, if it had it. Any other word counts as having it: a
+recall that comes for nothing harms nobody."""
 
 _WORD = re.compile(r"[a-z][a-z-]{0,31}")
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?(e-?[0-9]{1,2})?")
@@ -66,7 +69,7 @@ def report(session: Session, standing: Standing, packet: Packet, envelope: bytes
         "packet_id": packet.packet_id,
         "student": student,
         "decision": decision,
-        "held": decision not in NOT_HELD,
+        "held": _holds(session, packet.packet_id, student, decision),
         **told,
     }
     fresh = insert(OutcomeReport).values(values).on_conflict_do_nothing().returning(OutcomeReport.attestation_id)
@@ -74,6 +77,13 @@ def report(session: Session, standing: Standing, packet: Packet, envelope: bytes
         activations.note(session, signer, packet.packet_id, decision)
         feed.note(session, feed.OUTCOME, packet.packet_id, packet.name, packet.version, decision=decision)
     return row
+
+
+def _holds(session: Session, packet_id: str, student: str, decision: str) -> bool:
+    if decision not in UNCHANGED:
+        return decision not in GONE
+    mine = select(OutcomeReport.held).where(OutcomeReport.packet_id == packet_id, OutcomeReport.student == student)
+    return bool(session.scalar(mine.order_by(OutcomeReport.attestation_id.desc()).limit(1)))
 
 
 def _decision(said: Mapping[str, Any]) -> str:

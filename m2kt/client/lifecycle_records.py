@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 
-from m2kt.client.predicates import APPROVAL, OUTCOME, SCAN, STATE
+from m2kt.client.predicates import APPROVAL, SCAN, STATE
 from m2kt.client.statements import Report, Said
 from m2kt.client.transport import Json
 from m2kt.signing.validity import time_text
@@ -22,7 +22,8 @@ STEPS: Mapping[str, frozenset[str]] = {
 }
 """The broker's table (docs/lifecycle.md), as an auditor holds it against the broker."""
 
-NOT_HELD = frozenset({"rolled-back", "refused", "removed"})
+GONE = frozenset({"removed", "recalled", "replaced"})
+UNCHANGED = frozenset({"rolled-back", "refused"})
 
 
 def check_steps(where: str, said: Sequence[Said], report: Report) -> None:
@@ -62,9 +63,12 @@ def check_parents(where: str, row: Json, shown: Iterable[str], known: Set[str], 
 
 def check_outcomes(where: str, shown: Json, told: Sequence[tuple[str, Said]], report: Report) -> None:
     """The sum over its students' reports; ``told`` are these, each with the student's name, in order."""
-    last = {student: str(each.predicate.get("decision", "unknown")) for student, each in told if each.kind == OUTCOME}
-    held = sum(decision not in NOT_HELD for decision in last.values())
-    expected = {"reports": len(told), "decisions": dict(Counter(last.values())), "held": held}
+    last, held = {}, {}
+    for student, each in told:
+        last[student] = decision = str(each.predicate.get("decision", "unknown"))
+        if decision not in UNCHANGED:
+            held[student] = decision not in GONE
+    expected = {"reports": len(told), "decisions": dict(Counter(last.values())), "held": sum(held.values())}
     for name, value in expected.items():
         if shown[name] != value:
             report(where, f"of its outcomes, {name} are {shown[name]}, the log says {value}")

@@ -104,14 +104,22 @@ def _outcomes() -> None:
     op.create_index("ix_outcomes_student_packet_id", "outcomes", ["student", "packet_id"])
     # Reports from before: who reported and what was decided, as far as the signed text can be read in SQL.
     op.execute(
-        "INSERT INTO outcomes (attestation_id, packet_id, student, decision, held, created) "
-        "SELECT said.id, said.packet_id, agents.name, said.decision, "
-        "said.decision NOT IN ('rolled-back', 'removed', 'refused'), said.created "
-        "FROM (SELECT id, packet_id, signer, created, coalesce("
-        "convert_from(decode(translate(convert_from(envelope, 'UTF8')::jsonb->>'payload', '-_', '+/'), "
-        "'base64'), 'UTF8')::jsonb->'predicate'->>'decision', 'unknown') AS decision "
-        "FROM attestations WHERE predicate_type = 'urn:m2kt:outcome:v1') AS said "
-        "JOIN agent_keys ON agent_keys.key_id = said.signer JOIN agents ON agents.id = agent_keys.agent_id"
+        """
+        INSERT INTO outcomes (attestation_id, packet_id, student, decision, held, created)
+        SELECT id, packet_id, student, decision,
+               coalesce((array_agg(decision) FILTER (WHERE changes) OVER so_far)
+                        [count(*) FILTER (WHERE changes) OVER so_far]
+                        NOT IN ('removed', 'recalled', 'replaced'), false),
+               created
+        FROM (SELECT *, decision NOT IN ('rolled-back', 'refused') AS changes FROM (
+            SELECT said.id, said.packet_id, agents.name AS student, said.created, coalesce(convert_from(decode(
+                   translate(convert_from(envelope, 'UTF8')::jsonb->>'payload', '-_', '+/'), 'base64'), 'UTF8')::jsonb
+                   ->'predicate'->>'decision', 'unknown') AS decision
+            FROM attestations AS said JOIN agent_keys ON agent_keys.key_id = said.signer
+            JOIN agents ON agents.id = agent_keys.agent_id
+            WHERE predicate_type = 'urn:m2kt:outcome:v1') AS told) AS read
+        WINDOW so_far AS (PARTITION BY packet_id, student ORDER BY id)
+        """
     )
 
 

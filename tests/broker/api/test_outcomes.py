@@ -85,6 +85,14 @@ def test_of_each_student_the_last_word_counts_and_its_figures_stay(client_of, st
     assert (found["measured"], found["improvement"]) == (1, pytest.approx(0.2))
 
 
+def test_a_roll_back_leaves_the_student_as_it_was(client_of, students, approved):
+    held = []
+    for word in ("rolled-back", "accepted", "rolled-back", "replaced", "refused"):
+        tell(students[0], approved[0], decision=word, time=str(len(held)))
+        held.append(client_of(None).outcomes(approved[0])["held"])
+    assert held == [0, 1, 1, 0, 0]
+
+
 def test_a_teacher_is_known_by_what_its_packets_did(client_of, students, approved):
     tell(students[0], approved[0], **told("0.5", "0.9", "0.3"))
     tell(students[0], approved[1], decision="accepted", before="0.2", after="0.4", interval=["0.1", "0.3"])
