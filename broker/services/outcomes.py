@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from broker.models import TAKEN, Attestation, OutcomeReport, Packet, Role
 from broker.services import activations, attestations, feed
 from broker.services.agents import Standing, holders
+from broker.services.scopes import Scope
 from m2kt.client.predicates import OUTCOME
 from m2kt.errors import NotFound, NotPullable, SignatureError
 
@@ -125,9 +126,9 @@ def of_packet(session: Session, packet_id: str) -> Sum:
     return _sum(session, OutcomeReport.packet_id == packet_id, 1)
 
 
-def of_publisher(session: Session, name: str) -> Sum:
-    """Over all packets that this agent published; `NotFound` for one that has published nothing."""
-    mine = select(Packet.packet_id).where(Packet.publisher == name)
+def of_publisher(session: Session, name: str, scope: Scope) -> Sum:
+    """Over all packets that this agent published in these projects; `NotFound` for one that has published nothing."""
+    mine = select(Packet.packet_id).where(Packet.publisher == name, scope.within(Packet.project))
     count = session.scalars(select(func.count()).select_from(mine.subquery())).one()
     if not count:
         raise NotFound(f"{name} has published no packet")
