@@ -65,17 +65,18 @@ def report(session: Session, standing: Standing, packet: Packet, envelope: bytes
     decision, told = _decision(said), figures(said)
     student = holders(session, standing, [signer], {Role.STUDENT})[0].name
     row = attestations.record(session, packet.packet_id, OUTCOME, envelope, signer)
+    held = _holds(session, packet.packet_id, student, decision)
     values = {
         "attestation_id": row.id,
         "packet_id": packet.packet_id,
         "student": student,
         "decision": decision,
-        "held": _holds(session, packet.packet_id, student, decision),
+        "held": held,
         **told,
     }
     fresh = insert(OutcomeReport).values(values).on_conflict_do_nothing().returning(OutcomeReport.attestation_id)
     if session.execute(fresh).first() is not None:
-        activations.note(session, signer, packet.packet_id, decision)
+        activations.note(session, signer, packet.packet_id, held=held)
         feed.note(session, feed.OUTCOME, packet.packet_id, packet.name, packet.version, decision=decision)
     return row
 
