@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker.models import Attestation, KeyStatement, LogLeaf, Packet
-from m2kt.client.predicates import KEY
+from broker.models import Attestation, ChannelHead, KeyStatement, LogLeaf, Packet
+from m2kt.client.predicates import CHANNEL, KEY
 from m2kt.client.statements import Report
 from m2kt.errors import M2KTError
 from m2kt.log.entries import PUBLICATION, entry_of
@@ -32,7 +32,7 @@ def check(session: Session, report: Report) -> None:
     """Every statement and every leaf."""
     leaves = {row.entry: row for row in session.execute(select(LogLeaf.id, LogLeaf.entry, LogLeaf.kind))}
     claimed = set()
-    for each in (*_packets(session), *_attestations(session), *_keys(session)):
+    for each in (*_packets(session), *_attestations(session), *_keys(session), *_heads(session)):
         leaf = leaves.get(each.entry or b"")
         if leaf is None:
             report(each.where, "what it states is not in the log: it was changed, or added behind the log's back")
@@ -70,6 +70,12 @@ def _keys(session: Session) -> Iterator[Stated]:
     wanted = select(KeyStatement.id, KeyStatement.envelope)
     for row, envelope in session.execute(wanted.execution_options(yield_per=BITE)):
         yield Stated(f"key_statements {row}", KEY, _entry(envelope))
+
+
+def _heads(session: Session) -> Iterator[Stated]:
+    wanted = select(ChannelHead.id, ChannelHead.envelope)
+    for row, envelope in session.execute(wanted.execution_options(yield_per=BITE)):
+        yield Stated(f"channel_heads {row}", CHANNEL, _entry(envelope))
 
 
 def _entry(envelope: bytes) -> bytes | None:

@@ -6,9 +6,10 @@ from sqlalchemy import text
 from broker.audit import audit
 from broker.models import JobKind, Role
 from broker.sealing import SETTING, SealKey
-from broker.services import agents, jobs, orders, trail
+from broker.services import agents, feed, jobs, orders, trail
 from broker.services.agents import Principal
 from broker.services.orders import Terms
+from m2kt.agent.session import open_session
 from m2kt.client.predicates import OUTCOME
 from m2kt.signing import sign_packet
 from m2kt.signing.keys import generate
@@ -44,12 +45,29 @@ def scene(connection, session, client_of, keys, signed, run_scans, run_log):
     packet_id = client_of(keys.teacher).publish(signed)["packet_id"]
     run_scans()
     client_of(keys.student).report_outcome(attest(packet_id, OUTCOME, {"decision": "accepted"}, keys.student))
-    other = client_of(keys.teacher).publish(sign_packet(make_packet("acme/revoked"), keys.teacher))["packet_id"]
+    teacher = client_of(keys.teacher)
+    teacher.move_channel("acme/chains", "stable", version="1.0.0", etag=None)
+    other = teacher.publish(sign_packet(make_packet("acme/revoked"), keys.teacher))["packet_id"]
     run_scans()
-    client_of(keys.teacher).revoke(other, "wrong")
+    # Not scanned: what its parent's end says about it waits for its verdict.
+    teacher.publish(sign_packet(make_packet("acme/child", parents=(other,)), keys.teacher))
+    teacher.revoke(other, "wrong")
     run_log()
+    _live(client_of, keys)
+    assert feed.number(session)
     _work(session, keys)
     session.commit()
+
+
+def _live(client_of, keys) -> None:
+    """A token that let an agent in and one that waits; a session that ended and one that has beaten."""
+    token, _ = (client_of(keys.admin).make_token("student")["token"] for _ in range(2))
+    new = generate()
+    client_of(new).enrol(token, "new", new.public_key())
+    for _ in range(2):
+        student = client_of(keys.student)
+        open_session(student)
+        student.beat()
 
 
 def _work(session, keys) -> None:

@@ -10,8 +10,9 @@ from broker.audit.reseal import reseal
 from broker.audit.tables import sealed_tables
 from broker.models import JobKind, Role
 from broker.sealing import SETTING, SealKey
-from broker.services import jobs, orders, retention
+from broker.services import feed, jobs, orders, retention, sessions
 from broker.services.agents import Principal
+from m2kt.agent.session import open_session
 from m2kt.signing.keys import generate
 
 
@@ -76,6 +77,22 @@ def test_a_function_that_was_replaced_is_named(look, session):
 
 def test_jobs_that_are_forgotten_in_their_time_are_no_finding(look, session):
     assert retention.forget_finished(session, timedelta(0))
+    assert look().findings == []
+
+
+def test_the_feeds_and_sessions_lives_are_no_findings(look, session, client_of, keys):
+    """Rows that the broker itself changes and drops: an event gets its number, an old one goes; so does a session."""
+    student = client_of(keys.student)
+    open_session(student)
+    student.beat()
+    feed.note(session, feed.STATE, "sha256:x", "acme/chains", "1.0.0")
+    assert look().findings == []
+    assert feed.number(session)
+    assert look().findings == []
+    assert feed.forget(session, timedelta(0))
+    before = session.scalar(text("SELECT count(*) FROM agent_sessions"))
+    sessions.forget(session, timedelta(0))
+    assert session.scalar(text("SELECT count(*) FROM agent_sessions")) < before
     assert look().findings == []
 
 
