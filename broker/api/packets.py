@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 
 from broker.models import PacketState
+from broker.schemas.leases import ForJob
 from broker.schemas.packets import PacketDetail, PacketOut, PacketPage, RevokeIn
 from broker.schemas.types import DomainText, PacketName, PacketRef
-from broker.services import packets, publishing
-from broker.web.deps import CallerDep, DeskDep, PublisherDep, SessionDep, UploadDep
+from broker.services import leases, packets, publishing
+from broker.web.deps import CallerDep, ContextDep, DeskDep, PublisherDep, SessionDep, UploadDep
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
 
@@ -29,8 +30,19 @@ router = APIRouter(prefix="/v1", tags=["packets"])
     responses={200: {"model": PacketOut, "description": "it was there"}, **documented(401, 403, 409)},
     openapi_extra=_BODY,
 )
-def publish(data: UploadDep, signed: PublisherDep, desk: DeskDep, session: SessionDep, response: Response) -> PacketOut:
-    """Publish a packet. Idempotent by packet id; a new valid signature on a known packet is added to it."""
+def publish(
+    data: UploadDep,
+    signed: PublisherDep,
+    context: ContextDep,
+    session: SessionDep,
+    response: Response,
+    lease: Annotated[ForJob, Query()],
+) -> PacketOut:
+    """Publish a packet. Idempotent by packet id; a new valid signature on a known packet is added to it. With ``job``,
+    ``fence`` and ``session`` only as long as the caller holds that lease."""
+    desk = context.desk
+    if lease.job or lease.fence or lease.session:
+        leases.require(session, signed.principal, *lease.whole(), context.settings.lease_seconds)
     published = publishing.publish(session, desk, data, publisher=signed.principal)
     packet = published.packet
     response.headers["Location"] = f"/v1/packets/{packet.packet_id}"

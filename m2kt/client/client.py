@@ -2,9 +2,10 @@
 
 import base64
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -62,12 +63,17 @@ class Client(JobCalls):
 
     # Packets
 
-    def publish(self, data: bytes) -> Json:
-        """Publish a signed container. A lost connection is tried again: publishing is idempotent by packet id."""
+    def publish(self, data: bytes, lease: Mapping[str, Any] | None = None) -> Json:
+        """Publish a signed container. A lost connection is tried again: publishing is idempotent by packet id.
+
+        With a lease (``job``, ``fence``, ``session``) only as long as it is held: `LeaseLost` otherwise.
+        """
         for attempt in range(1, PUBLISH_ATTEMPTS + 1):
             try:
                 headers = {"Content-Type": PACKET}
-                response = self._transport.send("POST", "/v1/packets", content=data, headers=headers, signed=True)
+                response = self._transport.send(
+                    "POST", "/v1/packets", params=lease, content=data, headers=headers, signed=True
+                )
                 return json_of(response)
             except Unavailable:
                 if attempt == PUBLISH_ATTEMPTS:
