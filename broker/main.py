@@ -13,6 +13,7 @@ from broker.api import metrics
 from broker.db import Sessions, make_engine, make_sessions
 from broker.jobs import Bell
 from broker.services.agents import read_standing
+from broker.services.callers import Callers
 from broker.services.publishing import Desk
 from broker.services.sequencer import read_keeper
 from broker.settings import Settings
@@ -43,7 +44,8 @@ def create_app(settings: Settings | None = None, *, sessions: Sessions | None = 
         redoc_url=None,
     )
     keeper = read_keeper(key, settings.log_origin, settings.former_broker_keys, settings.log_quorum)
-    app.state.context = Context(settings, sessions, upkeep.nudge, desk, closing, keeper)
+    callers = Callers(desk.standing, settings.beat_seconds)
+    app.state.context = Context(settings, sessions, upkeep.nudge, desk, closing, keeper, callers)
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(metrics.LedgerMetrics(sessions))
     problems.install(app)

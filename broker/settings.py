@@ -43,6 +43,10 @@ class Settings(BaseSettings):
 
     scan_memory_mib: int = Field(default=4096, gt=0)
     """A scan that asks for more address space ends, and is inconclusive."""
+    beat_seconds: float = Field(default=10.0, gt=0)
+    """How often running agents say that they live; six silent beats, and their session stops nobody else."""
+    public_projects: tuple[str, ...] = ("default",)
+    """Projects whose metadata everybody may read, as a JSON list; ``[]`` for none."""
     keep_days: float = Field(default=30.0, ge=1)
     """How long jobs that ended, their logs and their files are kept; idempotency keys hold as long."""
     log_origin: str | None = None

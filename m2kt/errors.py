@@ -12,11 +12,18 @@
     │   ├── UnknownKey            403  key-unknown               exit 21
     │   │   └── KeyNotValid       403  key-not-valid             exit 24
     │   └── RequestUnsigned       401  request-unsigned          exit 22
+    │       └── ClockSkew         401  clock-skew                exit 25
     ├── KeyFileError              500  key-file                  exit 23
     ├── NotFound                  404  not-found                 exit 30
     ├── Forbidden                 403  forbidden                 exit 31
+    │   └── TokenRefused          403  token-unknown             exit 80
+    │       ├── TokenExpired      403  token-expired             exit 81
+    │       ├── TokenUsed         403  token-used                exit 82
+    │       └── TokenScope        403  token-scope               exit 83
     ├── Conflict                  409  conflict                  exit 32
-    │   └── LeaseLost             409  lease-lost                exit 36
+    │   ├── LeaseLost             409  lease-lost                exit 36
+    │   ├── SessionEnded          409  session-ended             exit 84
+    │   └── SessionRequired       409  session-required          exit 85
     ├── NotPullable               409  packet-not-approved       exit 33
     │   └── PacketRevoked         410  packet-revoked            exit 34
     ├── TooLarge                  413  too-large                 exit 35
@@ -117,6 +124,11 @@ class RequestUnsigned(SignatureError):
     default_hint = "Sign the request (RFC 9421) with the key of a registered agent."
 
 
+class ClockSkew(RequestUnsigned):
+    code, exit_code = "clock-skew", 25
+    default_hint = "Set the clock of this host (`timedatectl set-ntp true`, or chrony), then repeat."
+
+
 class KeyFileError(M2KTError):
     code, exit_code = "key-file", 23
     default_hint = "Make a key with `m2kt key generate`; its file must be mode 0600."
@@ -132,6 +144,26 @@ class Forbidden(M2KTError):
     default_hint = "Use an agent whose role allows this."
 
 
+class TokenRefused(Forbidden):
+    code, exit_code = "token-unknown", 80
+    default_hint = "Copy the whole token, or ask an administrator for one: `m2kt agent token`."
+
+
+class TokenExpired(TokenRefused):
+    code, exit_code = "token-expired", 81
+    default_hint = "Ask an administrator for a new token: `m2kt agent token`; --minutes lets it live longer."
+
+
+class TokenUsed(TokenRefused):
+    code, exit_code = "token-used", 82
+    default_hint = "A token enrols one key. Ask for one of your own, and who used it: `m2kt agent list` shows."
+
+
+class TokenScope(TokenRefused):
+    code, exit_code = "token-scope", 83
+    default_hint = "Enrol with the role, project and name that the token is for, or ask for another token."
+
+
 class Conflict(M2KTError):
     status, code, exit_code = 409, "conflict", 32
     default_hint = "Look at what is there first, then repeat with another name or version."
@@ -140,6 +172,16 @@ class Conflict(M2KTError):
 class LeaseLost(Conflict):
     code, exit_code = "lease-lost", 36
     default_hint = "Stop this attempt: another worker holds the job, or it has ended."
+
+
+class SessionEnded(Conflict):
+    code, exit_code = "session-ended", 84
+    default_hint = "Two agents have one key: stop one of them, or enrol it with a key of its own."
+
+
+class SessionRequired(Conflict):
+    code, exit_code = "session-required", 85
+    default_hint = "Stop the agent that runs with this key, or use a key of your own."
 
 
 class NotPullable(M2KTError):

@@ -69,8 +69,12 @@ def run(
     config: Annotated[Path | None, typer.Option(help="TOML file with these options, written with underscores.")] = None,
     broker: Annotated[str | None, typer.Option(help="URL of the broker.")] = None,
     key: Annotated[Path | None, typer.Option(help="Private key of this agent (mode 0600).")] = None,
-    trust: Annotated[Path | None, typer.Option(help="Directory of public keys: the teachers' and the broker's.")] = None,
-    model: Annotated[Path | None, typer.Option(help="Hugging Face directory of the student; it is never written.")] = None,
+    trust: Annotated[
+        Path | None, typer.Option(help="Directory of public keys: the teachers' and the broker's.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Hugging Face directory of the student; it is never written.")
+    ] = None,
     state: Annotated[Path | None, typer.Option(help="Where this student keeps what it took and decided.")] = None,
     subscribe: Annotated[list[str] | None, typer.Option(help="NAME:CHANNEL to follow; repeatable.")] = None,
     checks: Annotated[Path | None, typer.Option(help="Sealed checks (JSON lines) to verify behaviour with.")] = None,
@@ -78,7 +82,9 @@ def run(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1)] = None,
     poll_seconds: Annotated[float | None, typer.Option(help="Between two looks at the channels.", min=0.05)] = None,
-    drain_seconds: Annotated[float | None, typer.Option(help="What runs gets so long when told to leave.", min=0)] = None,
+    drain_seconds: Annotated[
+        float | None, typer.Option(help="What runs gets so long when told to leave.", min=0)
+    ] = None,
 ) -> None:
     """Follow channels until told to leave (TERM): take what is approved, obey recalls, report. docs/daemons.md."""
     given = {name: value for name, value in locals().items() if name != "config"}

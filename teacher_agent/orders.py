@@ -92,7 +92,7 @@ class Orders:
         """Publish under the lease: the broker checks it in the transaction that takes the packet in."""
         lease = {"job": held.job, "fence": held.fence, "session": self.leases.session}
         try:
-            return self.client.publish(data, lease)
+            return self.client.publish(data, lease=lease)
         except LeaseLost:
             raise
         except Conflict:

@@ -6,7 +6,7 @@ from broker.models import Role
 from broker.schemas.packets import AttestationOut, AttestationPage, ReceiptOut
 from broker.schemas.types import PacketRef
 from broker.services import attestations, packets, reviews
-from broker.web.deps import BodyDep, ContextDep, DeskDep, SessionDep, allow
+from broker.web.deps import BodyDep, ContextDep, DeskDep, PublicScopeDep, SessionDep, allow
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
 
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1", tags=["provenance"])
 
 @router.get("/packets/{packet_id}/attestations", responses=documented(404))
 def list_attestations(
-    packet_id: PacketRef, session: SessionDep, paging: PagingDep, response: Response
+    packet_id: PacketRef, _: PublicScopeDep, session: SessionDep, paging: PagingDep, response: Response
 ) -> AttestationPage:
     """Attestations of a packet, oldest first."""
     packets.get(session, packet_id)
@@ -28,7 +28,7 @@ def list_attestations(
 
 
 @router.get("/packets/{packet_id}/receipt", responses=documented(404))
-def receipt(packet_id: PacketRef, session: SessionDep) -> ReceiptOut:
+def receipt(packet_id: PacketRef, _: PublicScopeDep, session: SessionDep) -> ReceiptOut:
     """The broker's latest receipt, and the proof that it stands in the log: null until the sequencer has been there."""
     found = attestations.receipt(session, packet_id)
     return ReceiptOut.of(found, attestations.proof_text(session, found))

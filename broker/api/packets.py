@@ -1,17 +1,20 @@
 """Publishing, listing, showing and revoking packets."""
 
+import uuid
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Depends, Query, Response, status
 
 from broker.models import PacketState
-from broker.schemas.leases import ForJob
+from broker.schemas.leases import Fence, SessionId
 from broker.schemas.packets import PacketDetail, PacketOut, PacketPage, RevokeIn
-from broker.schemas.types import DomainText, PacketName, PacketRef
+from broker.schemas.types import DomainText, PacketName, PacketRef, ProjectName
 from broker.services import leases, packets, publishing
-from broker.web.deps import CallerDep, ContextDep, DeskDep, PublisherDep, SessionDep, UploadDep
+from broker.services.leases import Held
+from broker.web.deps import CallerOfAnyRoleDep, ContextDep, DeskDep, PublicScopeDep, PublisherDep, SessionDep, UploadDep
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
+from m2kt.errors import UsageError
 
 MEDIA_TYPE = "application/vnd.m2kt.packet"
 _BODY = {
@@ -22,6 +25,22 @@ _BODY = {
 }
 
 router = APIRouter(prefix="/v1", tags=["packets"])
+
+
+async def under_lease(
+    job: Annotated[uuid.UUID | None, Query()] = None,
+    fence: Annotated[Fence | None, Query()] = None,
+    session: Annotated[SessionId | None, Query()] = None,
+) -> tuple[str, Held] | None:
+    """The lease under which something is written, if the caller names one: whole."""
+    if job is None and fence is None and session is None:
+        return None
+    if job is None or fence is None or session is None:
+        raise UsageError("a lease has a job, a fence and a session", hint="Name all three, or none.")
+    return session, Held(job, fence)
+
+
+LeaseDep = Annotated[tuple[str, Held] | None, Depends(under_lease)]
 
 
 @router.post(
@@ -36,14 +55,14 @@ def publish(
     context: ContextDep,
     session: SessionDep,
     response: Response,
-    lease: Annotated[ForJob, Query()],
+    lease: LeaseDep,
+    project: Annotated[ProjectName | None, Query()] = None,
 ) -> PacketOut:
-    """Publish a packet. Idempotent by packet id; a new valid signature on a known packet is added to it. With ``job``,
-    ``fence`` and ``session`` only as long as the caller holds that lease."""
-    desk = context.desk
-    if lease.job or lease.fence or lease.session:
-        leases.require(session, signed.principal, *lease.whole(), context.settings.lease_seconds)
-    published = publishing.publish(session, desk, data, publisher=signed.principal)
+    """Publish a packet. Idempotent by packet id; a new valid signature on a known packet is added to it. ``project`` is
+    for those who are at home in every one. With ``job``, ``fence`` and ``session`` only while that lease is held."""
+    if lease is not None:
+        leases.require(session, signed.principal, *lease, context.settings.lease_seconds)
+    published = publishing.publish(session, context.desk, data, publisher=signed.principal, project=project)
     packet = published.packet
     response.headers["Location"] = f"/v1/packets/{packet.packet_id}"
     if not published.fresh:
@@ -53,6 +72,7 @@ def publish(
 
 @router.get("/packets", responses=documented())
 def list_packets(
+    scope: PublicScopeDep,
     session: SessionDep,
     paging: PagingDep,
     response: Response,
@@ -61,28 +81,32 @@ def list_packets(
     domain: Annotated[DomainText | None, Query()] = None,
 ) -> PacketPage:
     """Packets, newest first; ``Link`` names the next page."""
-    rows = packets.page(session, before=paging.cursor, limit=paging.one_more, name=name, state=state, domain=domain)
+    rows = packets.page(
+        session, scope, before=paging.cursor, limit=paging.one_more, name=name, state=state, domain=domain
+    )
     shown = cut(rows, paging, lambda row: row.seq, response)
     signatures = packets.signatures(session, [each.packet_id for each in shown])
     return PacketPage(items=[PacketOut.of(each, signatures[each.packet_id]) for each in shown])
 
 
 @router.get("/packets/{packet_id}", responses=documented(404))
-def show(packet_id: PacketRef, session: SessionDep) -> PacketDetail:
+def show(packet_id: PacketRef, _: PublicScopeDep, session: SessionDep) -> PacketDetail:
     """One packet, with its manifest."""
     packet = packets.get(session, packet_id)
     return PacketDetail.of(packet, packets.signatures(session, [packet_id])[packet_id])
 
 
 @router.post("/packets/{packet_id}/revoke", responses=documented(401, 403, 404, 409))
-def revoke(packet_id: PacketRef, body: RevokeIn, caller: CallerDep, desk: DeskDep, session: SessionDep) -> PacketOut:
+def revoke(
+    packet_id: PacketRef, body: RevokeIn, caller: CallerOfAnyRoleDep, desk: DeskDep, session: SessionDep
+) -> PacketOut:
     """Take a packet back, for good: pulls answer 410 with this reason from now on."""
     packet = packets.revoke(session, desk.key, packet_id, reason=body.reason, by=caller)
     return PacketOut.of(packet, packets.signatures(session, [packet_id])[packet_id])
 
 
 @router.get("/names/{name:path}/versions", responses=documented(404))
-def versions(name: PacketName, session: SessionDep) -> PacketPage:
+def versions(name: PacketName, _: PublicScopeDep, session: SessionDep) -> PacketPage:
     """All versions of a name, newest first."""
     rows = packets.versions(session, name)
     signatures = packets.signatures(session, [each.packet_id for each in rows])

@@ -16,7 +16,7 @@ from broker.models import JobState, Role
 from broker.schemas.jobs import EventOut, JobOut
 from broker.schemas.types import MAX_INT
 from broker.services import jobs, trail
-from broker.web.deps import CallerDep, Context, ContextDep, SessionDep
+from broker.web.deps import CallerOfAnyRoleDep, Context, ContextDep, PublicScopeDep, SessionDep
 from broker.web.problems import documented
 from m2kt.errors import Forbidden, M2KTError, Unavailable
 
@@ -43,7 +43,7 @@ _STREAM: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
 )
 def logs(
     job_id: uuid.UUID,
-    caller: CallerDep,
+    caller: CallerOfAnyRoleDep,
     session: SessionDep,
     attempt: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
     tail: Annotated[int | None, Query(ge=1, le=trail.MAX_LOG_BYTES)] = None,
@@ -75,6 +75,7 @@ def events(
     job_id: uuid.UUID,
     request: Request,
     context: ContextDep,
+    _: PublicScopeDep,
     last_event_id: Annotated[int, Header(alias="Last-Event-ID", ge=0, le=MAX_INT)] = 0,
 ) -> Response:
     """The job's steps from the one behind `Last-Event-ID` on, its progress between them, `end` with the job at last.

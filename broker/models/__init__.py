@@ -7,18 +7,22 @@ from broker.models.blob import Blob, Chunk
 from broker.models.job import LIVE, Job, JobKind, JobNeed, JobState
 from broker.models.outbox import Outbox
 from broker.models.packet import TRANSITIONS, Packet, PacketSignature, PacketState
+from broker.models.session import Activation, AgentSession, Enrolment
 from broker.models.tlog import LogCheckpoint, LogLeaf, LogTile
 from broker.models.trail import JobEvent, JobLog
 
 __all__ = [
     "LIVE",
     "TRANSITIONS",
+    "Activation",
     "Agent",
     "AgentKey",
+    "AgentSession",
     "Attestation",
     "Base",
     "Blob",
     "Chunk",
+    "Enrolment",
     "Job",
     "JobEvent",
     "JobKind",

@@ -3,11 +3,11 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from broker.db import Base
-from broker.models.columns import Created, Timestamp, words
+from broker.models.columns import Created, Project, Timestamp, words
 from m2kt.errors import LogTampered
 from m2kt.signing.validity import Validity
 
@@ -46,10 +46,17 @@ class AgentKey(Base):
 
 class Agent(Base):
     __tablename__ = "agents"
+    __table_args__ = (CheckConstraint("project <> '*' OR role IN ('admin', 'auditor', 'worker')", name="project"),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     name: Mapped[str] = mapped_column(Text, unique=True)
     role: Mapped[Role] = mapped_column(words(Role, "role"))
+    project: Mapped[Project]
+    """``*`` stands for every project; only who looks after the whole broker, or works for it, has that."""
+    epoch: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """How many sessions it has opened."""
+    draining: Mapped[datetime | None] = mapped_column(Timestamp)
+    """Since when it is to take no more work."""
     created: Mapped[Created]
     revoked_at: Mapped[datetime | None] = mapped_column(Timestamp)
     """When we were told; an agent does not come back from it."""

@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from broker.db import Base
-from broker.models.columns import Created, Sequence, Timestamp, words
+from broker.models.columns import Created, Project, Sequence, Timestamp, words
 
 
 class JobKind(StrEnum):
@@ -89,6 +89,7 @@ class Job(Base):
     state: Mapped[JobState] = mapped_column(words(JobState, "state"), server_default=JobState.QUEUED)
     packet_id: Mapped[str | None] = mapped_column(ForeignKey("packets.packet_id"))
     """The packet that a scan looks at."""
+    project: Mapped[Project]
     submitter: Mapped[str] = mapped_column(Text)
     spec: Mapped[dict[str, Any]] = mapped_column(JSONB)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))

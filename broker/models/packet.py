@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from broker.db import Base
-from broker.models.columns import Created, Sequence, Timestamp, words
+from broker.models.columns import Created, Project, Sequence, Timestamp, words
 
 
 class PacketState(StrEnum):
@@ -51,6 +51,7 @@ class Packet(Base):
     teacher: Mapped[dict[str, Any]] = mapped_column(JSONB)
     manifest: Mapped[dict[str, Any]] = mapped_column(JSONB)
     """A readable copy for lists and pages; what was signed lies in the content."""
+    project: Mapped[Project]
     publisher: Mapped[str] = mapped_column(Text)
     publisher_key: Mapped[str] = mapped_column(Text)
     size: Mapped[int] = mapped_column(BigInteger)

@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from broker.schemas.jobs import KindName, MemoryMib, Word
 from broker.schemas.types import MAX_INT, JsonObject, Line, LogText
 from broker.services.jobs import Claim, Offer
-from broker.services.leases import Held
-from m2kt.errors import UsageError
 
 SessionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
 """Random, and new at each start of the agent: two lives never share their leases."""
@@ -108,17 +106,3 @@ class ReleaseIn(_In):
     fence: Fence
     reason: Line | None = None
     seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
-
-
-class ForJob(_In):
-    """The lease under which something is written: all three, or none."""
-
-    job: uuid.UUID | None = None
-    fence: Fence | None = None
-    session: SessionId | None = None
-
-    def whole(self) -> tuple[str, Held]:
-        """Session and what it holds; `UsageError` when only part of it was named."""
-        if self.job is None or self.fence is None or self.session is None:
-            raise UsageError("a lease has a job, a fence and a session", hint="Name all three, or none.")
-        return self.session, Held(self.job, self.fence)

@@ -27,6 +27,7 @@ class PacketOut(BaseModel):
     state: PacketState
     reason: str | None
     teacher: dict[str, Any]
+    project: str
     publisher: str
     publisher_key: str
     size: int
@@ -47,6 +48,7 @@ class PacketOut(BaseModel):
             state=packet.state,
             reason=packet.reason,
             teacher=packet.teacher,
+            project=packet.project,
             publisher=packet.publisher,
             publisher_key=packet.publisher_key,
             size=packet.size,

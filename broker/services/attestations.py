@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from broker.models import Attestation, Packet, PacketState, Role
-from broker.services import keyring, tlog
+from broker.services import activations, keyring, tlog
 from broker.services.agents import Standing, trusted
 from m2kt.client.predicates import OUTCOME, RECEIPT
 from m2kt.errors import NotFound, NotLogged, NotPullable, SignatureError
@@ -75,8 +75,10 @@ def report_outcome(session: Session, standing: Standing, packet: Packet, envelop
     """Keep what a packet did to a student, in the student's own signed words."""
     if packet.state not in (PacketState.APPROVED, PacketState.REVOKED):
         raise NotPullable(f"packet {packet.packet_id} is {packet.state}: no student can have taken it")
-    signer, _ = said_by(session, standing, packet, envelope, OUTCOME, Role.STUDENT)
-    return record(session, packet.packet_id, OUTCOME, envelope, signer)
+    signer, said = said_by(session, standing, packet, envelope, OUTCOME, Role.STUDENT)
+    row = record(session, packet.packet_id, OUTCOME, envelope, signer)
+    activations.note(session, signer, packet.packet_id, str(said.get("decision")))
+    return row
 
 
 def said_by(
@@ -84,7 +86,7 @@ def said_by(
 ) -> tuple[KeyId, Mapping[str, Any]]:
     """Who of ``role`` signed a statement about this packet, with a key that counts now, and what it says."""
     claimed = [each.keyid for each in dsse.Envelope.from_bytes(envelope).signatures]
-    trust = trusted(session, standing, claimed, {role})
+    trust = trusted(session, standing, claimed, {role}, packet.project)
     said = read_attestation(envelope, trust, predicate_type)
     if said.subject != packet.packet_id:
         raise SignatureError("this statement is about another packet")

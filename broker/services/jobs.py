@@ -18,13 +18,24 @@ from sqlalchemy.orm import Session
 from broker.db import ring_after_commit
 from broker.models import LIVE, Job, JobKind, JobNeed, JobState
 from broker.services import needs, outbox, trail
+from broker.services.scopes import DEFAULT, Scope
 from m2kt.errors import Conflict, Forbidden, LeaseLost, NotFound
 
 MAX_ATTEMPTS = 3
 BACKOFF_SECONDS = 2.0
 
 NOW = func.clock_timestamp()
-_CLAIMED = (Job.id, Job.kind, Job.spec, Job.packet_id, Job.attempt, Job.fence, Job.max_attempts, Job.limit_seconds)
+_CLAIMED = (
+    Job.id,
+    Job.kind,
+    Job.spec,
+    Job.packet_id,
+    Job.attempt,
+    Job.fence,
+    Job.max_attempts,
+    Job.limit_seconds,
+    Job.project,
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class Claim:
     fence: int
     max_attempts: int = MAX_ATTEMPTS
     limit_seconds: float | None = None
+    project: str = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,8 @@ class Offer:
     memory_mib: int = 0
     models: frozenset[str] = frozenset()
     site: str | None = None
+    projects: frozenset[str] | None = None
+    """Whose jobs it may do; None is everybody's."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +75,16 @@ class Buried:
 
 
 def submit(
-    session: Session, kind: JobKind, spec: dict[str, Any], *, submitter: str, packet_id: str | None = None
+    session: Session,
+    kind: JobKind,
+    spec: dict[str, Any],
+    *,
+    submitter: str,
+    packet_id: str | None = None,
+    project: str = DEFAULT,
 ) -> Job:
     """Write a job into the ledger; the bell rings after the commit. Orders of agents: `broker.services.orders`."""
-    job = Job(kind=kind, spec=spec, submitter=submitter, packet_id=packet_id)
+    job = Job(kind=kind, spec=spec, submitter=submitter, packet_id=packet_id, project=project)
     session.add(job)
     session.flush()
     session.refresh(job)
@@ -94,9 +114,11 @@ def get(session: Session, job_id: uuid.UUID) -> Job:
     return job
 
 
-def page(session: Session, *, before: int | None, limit: int, state: JobState | None, kind: str | None) -> list[Job]:
+def page(
+    session: Session, scope: Scope, *, before: int | None, limit: int, state: JobState | None, kind: str | None
+) -> list[Job]:
     """Jobs, newest first, from the one before sequence number ``before``."""
-    wanted = select(Job).order_by(Job.seq.desc()).limit(limit)
+    wanted = select(Job).where(scope.within(Job.project)).order_by(Job.seq.desc()).limit(limit)
     if before is not None:
         wanted = wanted.where(Job.seq < before)
     for column, value in ((Job.state, state), (Job.kind, kind)):
@@ -150,6 +172,7 @@ def _suits(offer: Offer) -> tuple[ColumnElement[bool], ...]:
         Job.needs_memory_mib <= offer.memory_mib,
         or_(Job.needs_model.is_(None), Job.needs_model.in_(offer.models)),
         or_(Job.needs_site.is_(None), Job.needs_site == offer.site),
+        Scope(offer.projects).within(Job.project),
     )
 
 
@@ -255,7 +278,7 @@ def again(session: Session, job_id: uuid.UUID, *, by: str, admin: bool) -> Job:
         raise Conflict("a scan cannot be retried", hint="Publish the packet again: that repeats an inconclusive scan.")
     if job.state not in (JobState.FAILED, JobState.CANCELLED, JobState.DEAD):
         raise Conflict(f"job {job_id} is {job.state}", hint="Only what failed, died or was cancelled can be retried.")
-    job.waits_for = needs.missing(session, _needed(session, job_id))
+    job.waits_for = needs.missing(session, _needed(session, job_id), job.project)
     job.state, job.fence = JobState.QUEUED, job.fence + 1
     job.max_attempts = job.attempt + MAX_ATTEMPTS
     job.finished, job.error, job.progress, job.not_before = None, None, None, NOW

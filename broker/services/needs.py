@@ -12,10 +12,14 @@ from broker.services import outbox, trail
 from m2kt.errors import Conflict, NotFound
 
 
-def missing(session: Session, needs: Collection[uuid.UUID]) -> int:
-    """How many of these jobs have not succeeded yet. They are held until the commit, so none ends in between."""
+def missing(session: Session, needs: Collection[uuid.UUID], project: str) -> int:
+    """How many of these jobs have not succeeded yet. They are held until the commit, so none ends in between. Jobs of
+    another project are as good as not there."""
     rows = session.execute(
-        select(Job.id, Job.state).where(Job.id.in_(needs)).order_by(Job.id).with_for_update(read=True)
+        select(Job.id, Job.state)
+        .where(Job.id.in_(needs), Job.project == project)
+        .order_by(Job.id)
+        .with_for_update(read=True)
     )
     found = {row.id: row.state for row in rows}
     for each in needs:

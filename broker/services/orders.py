@@ -7,7 +7,7 @@ that names one is refused, not overridden.
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from broker.models import LIVE, Job, JobKind, Role
 from broker.services import jobs, needs, packets
 from broker.services.agents import Principal
+from broker.services.scopes import Scope, home
 from m2kt.errors import Conflict, Forbidden, TooLarge, UsageError
 
 MAX_SPEC_BYTES = 128 * 1024
@@ -40,6 +41,7 @@ class Terms:
     limit_seconds: float | None = None
     max_attempts: int = jobs.MAX_ATTEMPTS
     idempotency_key: str | None = None
+    project: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,9 @@ ORDERS: Mapping[JobKind, Order] = {
     JobKind.NOOP: Order(_TEACHING | _LEARNING),
 }
 
+ORDERING = _TEACHING | _LEARNING
+"""Roles that order anything at all; `place` decides by the kind."""
+
 
 def place(
     session: Session, kind: JobKind, spec: dict[str, Any], *, by: Principal, terms: Terms | None = None
@@ -76,10 +81,11 @@ def place(
     """Check an order and write it into the ledger, once for each of its keys."""
     _check(kind, spec, by)
     terms = terms or Terms()
+    terms = replace(terms, project=home(by.project, terms.project))
     if terms.idempotency_key is not None and (known := _by_idempotency(session, by.name, terms.idempotency_key)):
         return Placed(_same(known, _digest(kind, spec, terms), "idempotency"), fresh=False)
     if kind == JobKind.ALIGN:
-        packets.pullable(session, str(spec["packet_id"]))
+        packets.pullable(session, str(spec["packet_id"]), Scope.of(str(terms.project)))
     return _write(session, kind, spec, by.name, terms)
 
 
@@ -102,7 +108,7 @@ def _write(session: Session, kind: JobKind, spec: dict[str, Any], submitter: str
     columns = {name: each for name, each in asdict(terms).items() if name != "needs" and each is not None}
     row = {"kind": kind, "spec": spec, "submitter": submitter, "order_sha256": digest, **columns}
     for _ in range(TRIES):
-        row["waits_for"] = needs.missing(session, terms.needs) if terms.needs else 0
+        row["waits_for"] = needs.missing(session, terms.needs, str(terms.project)) if terms.needs else 0
         job = session.scalars(insert(Job).values(row).on_conflict_do_nothing().returning(Job)).first()
         if job is not None:
             if terms.needs:

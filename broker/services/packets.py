@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from broker.models import AgentKey, Packet, PacketSignature, PacketState, Role
 from broker.services import lifecycle
 from broker.services.agents import Principal
+from broker.services.scopes import EVERYWHERE, Scope
 from broker.storage import BlobStore
 from m2kt.errors import Forbidden, NotFound, NotPullable
 from m2kt.signing.keys import PrivateKey
@@ -30,6 +31,7 @@ def hold(session: Session, packet_id: str) -> Packet:
 
 def page(
     session: Session,
+    scope: Scope,
     *,
     before: int | None,
     limit: int,
@@ -38,7 +40,7 @@ def page(
     domain: str | None = None,
 ) -> list[Packet]:
     """Packets, newest first, from the one before sequence number ``before``."""
-    wanted = select(Packet).order_by(Packet.seq.desc()).limit(limit)
+    wanted = select(Packet).where(scope.within(Packet.project)).order_by(Packet.seq.desc()).limit(limit)
     if before is not None:
         wanted = wanted.where(Packet.seq < before)
     for column, value in ((Packet.name, name), (Packet.state, state), (Packet.domain, domain)):
@@ -64,9 +66,11 @@ def signatures(session: Session, packet_ids: Collection[str]) -> dict[str, list[
     return found
 
 
-def pullable(session: Session, packet_id: str) -> Packet:
-    """The packet, which a scan has approved and nobody has revoked."""
+def pullable(session: Session, packet_id: str, scope: Scope = EVERYWHERE) -> Packet:
+    """The packet, which a scan has approved and nobody has revoked; outside the scope there is none."""
     packet = get(session, packet_id)
+    if not scope.has(packet.project):
+        raise NotFound(f"there is no packet {packet_id}")
     lifecycle.require_pullable(packet)
     _require_counted(session, packet)
     return packet

@@ -151,6 +151,7 @@ def extract(bench: Bench, held: Claim, lease: Lease) -> Done:
         "key": str(bench.settings.worker_key.absolute()),
         "out": str(scratch(bench, held, "m2kt")),
         "broker": bench.settings.public_url,
+        "project": held.project,
     }
     return _child(bench, held, lease, "teacher_agent", "extract", {**held.spec, **given})
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from broker.db import Sessions, transaction
 from broker.jobs import Bell
 from broker.models import JobKind
-from broker.services import agents, jobs, outbox, retention, scans
+from broker.services import agents, jobs, outbox, retention, scans, sessions
 from broker.services.jobs import Buried
 from m2kt.errors import QueueAway, Unavailable
 from m2kt.signing.http import WINDOW_SECONDS
@@ -104,6 +104,7 @@ class Upkeep:
             agents.prune_nonces(session, NONCE_SECONDS)
             outbox.forget(session, outbox.RING, STALE_RING)
             retention.forget_finished(session, self._keep)
+            sessions.forget(session, self._keep)
         return True
 
 

@@ -57,12 +57,13 @@ COLUMNS = ("packet_id", "name", "version", "state", "domain", "publisher", "crea
 
 def connect(broker: str, key: Path | None = None, trust: Path | None = None) -> Client:
     """A client for one command."""
-    _check_url(broker)
+    check_url(broker)
     signer = load_private(key) if key else None
     return Client(broker, signer, TrustStore.from_path(trust) if trust else None)
 
 
-def _check_url(broker: str) -> None:
+def check_url(broker: str) -> None:
+    """`UsageError` for what is no URL of a broker."""
     try:
         parts = urlsplit(broker)
         well = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -180,7 +181,7 @@ def show_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], output:
         for each in columns:
             table.add_column(each, overflow="fold")
         for row in rows:
-            table.add_row(*(_cell(row[each]) for each in columns))
+            table.add_row(*(_cell(row.get(each)) for each in columns))
         print_table(table)
     else:
         for row in rows:

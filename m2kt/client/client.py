@@ -1,15 +1,15 @@
 """The broker's REST interface as calls. Pulling verifies; there is no way to get unverified bytes."""
 
-import base64
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
+from m2kt.client.agents import AgentCalls
 from m2kt.client.jobs import JobCalls
 from m2kt.client.predicates import APPROVAL
 from m2kt.client.receipts import LogRules, Receipts
@@ -25,8 +25,6 @@ from m2kt.signing.keys import (
     TrustStore,
     key_id,
     parse_public,
-    public_text,
-    rotation_message,
 )
 from m2kt.signing.packets import VerifiedPacket, verify_packet
 from m2kt.signing.statement import Attestation, Statement, attest
@@ -36,8 +34,11 @@ ENVELOPE = "application/vnd.dsse.envelope.v1+json"
 PUBLISH_ATTEMPTS = 3
 
 
-class Client(JobCalls):
-    """A broker, seen by the holder of ``key``, who trusts the keys in ``trust``: teachers' and the broker's own."""
+class Client(AgentCalls, JobCalls):
+    """A broker, seen by the holder of ``key``, who trusts the keys in ``trust``: teachers' and the broker's own.
+
+    ``session``: that of the running agent for which this client speaks, if there is one (`m2kt.agent.session`).
+    """
 
     def __init__(
         self,
@@ -46,8 +47,9 @@ class Client(JobCalls):
         trust: TrustStore | None = None,
         transport: httpx.BaseTransport | None = None,
         log: LogRules | None = None,
+        session: str | None = None,
     ) -> None:
-        super().__init__(Transport(base_url, key, transport))
+        super().__init__(Transport(base_url, key, transport, session))
         self.trust = trust if trust is not None else TrustStore()
         self._key = key
         self._receipts = Receipts(self._transport, log or LogRules())
@@ -63,16 +65,17 @@ class Client(JobCalls):
 
     # Packets
 
-    def publish(self, data: bytes, lease: Mapping[str, Any] | None = None) -> Json:
+    def publish(self, data: bytes, project: str | None = None, lease: Mapping[str, Any] | None = None) -> Json:
         """Publish a signed container. A lost connection is tried again: publishing is idempotent by packet id.
 
         With a lease (``job``, ``fence``, ``session``) only as long as it is held: `LeaseLost` otherwise.
         """
+        params = {"project": project, **(lease or {})}
         for attempt in range(1, PUBLISH_ATTEMPTS + 1):
             try:
                 headers = {"Content-Type": PACKET}
                 response = self._transport.send(
-                    "POST", "/v1/packets", params=lease, content=data, headers=headers, signed=True
+                    "POST", "/v1/packets", params=params, content=data, headers=headers, signed=True
                 )
                 return json_of(response)
             except Unavailable:
@@ -180,42 +183,6 @@ class Client(JobCalls):
     def wait_for_state(self, packet_id: str, states: Collection[str], timeout: float = 60.0) -> Json:
         """The packet, as soon as it is in one of ``states``; `Unavailable` after ``timeout`` seconds."""
         return self._wait(lambda: self.show(packet_id), states, timeout, f"packet {packet_id}")
-
-    # Agents
-
-    def register_agent(self, name: str, role: str, public_key: PublicKey) -> Json:
-        body = {"name": name, "role": role, "public_key": public_text(public_key)}
-        return self._transport.post("/v1/agents", body)
-
-    def agents(self) -> Iterator[Json]:
-        return self._items("/v1/agents", {"limit": 200})
-
-    def revoke_agent(self, name: str, since: datetime | None = None) -> Json:
-        """Take an agent's keys out of use, now or since the time at which they were lost."""
-        body = {"since": since.isoformat()} if since else None
-        return self._transport.post(f"/v1/agents/{quote(name)}/revoke", body)
-
-    def rotate_key(
-        self,
-        name: str,
-        old: PrivateKey,
-        new: PrivateKey,
-        *,
-        overlap: timedelta = timedelta(),
-    ) -> Json:
-        """Let your key ``old``, which signs this request, be followed by ``new``; it counts for ``overlap`` longer."""
-        ids = key_id(old.public_key()), key_id(new.public_key())
-        proof = new.sign(rotation_message(name, *ids))
-        body = {
-            "public_key": public_text(new.public_key()),
-            "proof": base64.b64encode(proof).decode(),
-            "overlap_seconds": int(overlap.total_seconds()),
-        }
-        return self._transport.post(f"/v1/agents/{quote(name)}/rotate", body)
-
-    def key_statements(self) -> Iterator[Json]:
-        """What the broker said about keys, oldest first; ``envelope`` is base64, and not verified."""
-        return self._items("/v1/keys", {"limit": 200})
 
     # The log
 
