@@ -82,12 +82,10 @@ def run(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1)] = None,
     poll_seconds: Annotated[float | None, typer.Option(help="Between two looks at the channels.", min=0.05)] = None,
-    drain_seconds: Annotated[
-        float | None, typer.Option(help="What runs gets so long when told to leave.", min=0)
-    ] = None,
+    drain_seconds: Annotated[float | None, typer.Option(help="For what runs, when told to leave.", min=0)] = None,
 ) -> None:
     """Follow channels until told to leave (TERM): take what is approved, obey recalls, report. docs/daemons.md."""
-    given = {name: value for name, value in locals().items() if name != "config"}
+    given = {name: value for name, value in locals().items() if name != "config" and value != []}
     log_to_stderr()
     daemon.run(configure(Config, config, given))
 

@@ -75,12 +75,8 @@ def run(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1)] = None,
     look_seconds: Annotated[float | None, typer.Option(help="Between two looks at the model.", min=0.05)] = None,
-    settle_seconds: Annotated[
-        float | None, typer.Option(help="How long nothing may have written to it.", min=0)
-    ] = None,
-    drain_seconds: Annotated[
-        float | None, typer.Option(help="What runs gets so long when told to leave.", min=0)
-    ] = None,
+    settle_seconds: Annotated[float | None, typer.Option(help="A changed model must rest so long.", min=0)] = None,
+    drain_seconds: Annotated[float | None, typer.Option(help="For what runs, when told to leave.", min=0)] = None,
 ) -> None:
     """Follow the model, and do extraction jobs, until told to leave (TERM). docs/daemons.md has every option."""
     given = {name: value for name, value in locals().items() if name not in ("config", "model_name", "publish")}

@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 from broker.models import Activation, AgentKey
 
 DECISIONS = {"accepted": True, "accepted-unverified": True, "replaced": False, "recalled": False, "removed": False}
-"""Whether the packet is in force after an outcome (`student_agent.take.Decision`). Any other one (``rolled-back``) left the student as it was."""
+"""Whether the packet is in force after an outcome; docs/daemons.md has the decisions. Any other one (``rolled-back``)
+left the student as it was."""
 
 
 def note(session: Session, signer: str, packet_id: str, decision: str) -> None:

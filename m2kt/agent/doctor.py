@@ -24,7 +24,9 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 
 from m2kt import __version__
-from m2kt.errors import KeyFileError
+from m2kt.client import Client
+from m2kt.client.transport import Json
+from m2kt.errors import KeyFileError, M2KTError, Unavailable
 from m2kt.signing.http import WINDOW_SECONDS
 from m2kt.signing.keys import key_id, load_private
 
@@ -180,6 +182,49 @@ def key_file(path: Path | None) -> Finding:
         return Finding("key", Level.FAIL, error.detail, error.hint)
     mode = stat.S_IMODE(path.stat().st_mode)
     return Finding("key", Level.OK, f"{path} ({mode:04o}) is {key_id(key.public_key())[:16]}")
+
+
+def registration(host: Host) -> Iterator[Finding]:
+    """Whether the broker takes a request that this key signed, and as whose; and what that one may do where."""
+    try:
+        key = load_private(host.key) if host.key else None
+    except KeyFileError:
+        key = None
+    if key is None:
+        return
+    try:
+        with Client(host.broker, key) as client:
+            ours = key_id(key.public_key())
+            found = next((each for each in client.agents() if ours in _keys(each)), None)
+    except (Unavailable, httpx.HTTPError, httpx.InvalidURL) as error:
+        yield Finding("enrolled", Level.WARN, f"not asked: {error}", "Mend the line about the broker.")
+        return
+    except M2KTError as error:
+        yield Finding("enrolled", Level.FAIL, f"{error.detail} ({error.code})", error.hint)
+        return
+    if found is None:
+        fix = "For a daemon, enrol a key of its own: `m2kt agent enrol`."
+        yield Finding("enrolled", Level.WARN, "the broker's settings name this key; such keys run no daemon", fix)
+        return
+    yield Finding("enrolled", Level.OK, f"as {found['name']}")
+    yield _scope(found)
+
+
+def _keys(agent: Json) -> set[str]:
+    return {str(agent["key_id"]), *(str(each["key_id"]) for each in agent["keys"])}
+
+
+def _scope(agent: Json) -> Finding:
+    """Daemons are teachers, students and workers."""
+    where = "every project" if agent["project"] == "*" else f"project {agent['project']}"
+    detail = f"{agent['role']} in {where}"
+    if agent["draining"]:
+        fix = f"Let it work again: `m2kt agent resume {agent['name']}`."
+        return Finding("scope", Level.WARN, f"{detail}, and told to drain", fix)
+    if agent["role"] in ("teacher", "student", "worker"):
+        return Finding("scope", Level.OK, detail)
+    fix = "Enrol the daemon with the role teacher, student or worker."
+    return Finding("scope", Level.WARN, detail, fix)
 
 
 # The host
