@@ -22,7 +22,7 @@ from broker.web import problems
 from broker.web.closing import Closing
 from broker.web.deps import Context
 from broker.web.limits import BodyLimit
-from broker.worker.upkeep import Upkeep
+from broker.worker.upkeep import Terms, Upkeep
 from m2kt import __version__
 from m2kt.signing.keys import PrivateKey
 
@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None, *, sessions: Sessions | None = 
     sessions = sessions or make_sessions(engine)  # type: ignore[arg-type]  # one of the two is there
     key = settings.signing_key()
     bell, desk, closing = Bell(settings.redis_url), _desk(settings, key), Closing()
-    upkeep = Upkeep(sessions, bell, desk.key, settings.keep_days)
+    upkeep = Upkeep(sessions, bell, desk.key, settings.keep_days, Terms.of(settings))
     app = FastAPI(
         title="M2KT broker",
         version=__version__,

@@ -56,6 +56,13 @@ class Settings(BaseSettings):
     log_quorum: int = Field(default=0, ge=0)
     """How many of them must have cosigned a checkpoint before anybody sees it."""
 
+    verdict_days: float = Field(default=90.0, gt=0)
+    """How long a scan's verdict counts. The packet is scanned again before; without that, nobody can pull it."""
+    channel_days: float = Field(default=7.0, gt=0)
+    """How long a channel's head is to be believed; it is renewed at half of that."""
+    feed_days: float = Field(default=30.0, gt=0)
+    """How long events of the change feed are kept."""
+
     required_approvals: int = Field(default=0, ge=0)
     """How many reviewers must approve a packet whose scan passed, before anybody can pull it."""
 

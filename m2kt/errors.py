@@ -2,12 +2,14 @@
 
     M2KTError                     500  internal                  exit 1
     ├── UsageError                400  usage                     exit 2
+    │   └── PreconditionRequired  428  precondition-required     exit 3
     ├── PacketError               422  packet-invalid            exit 10
     │   ├── ContainerError        422  container-invalid         exit 10
     │   ├── ManifestError         422  manifest-invalid          exit 11
     │   ├── TensorError           422  tensor-invalid            exit 12
     │   ├── DigestMismatch        422  digest-mismatch           exit 13
-    │   └── LedgerMismatch        422  ledger-mismatch           exit 14
+    │   ├── LedgerMismatch        422  ledger-mismatch           exit 14
+    │   └── ParentRefused         422  parent-refused            exit 15
     ├── SignatureError            422  signature-invalid         exit 20
     │   ├── UnknownKey            403  key-unknown               exit 21
     │   │   └── KeyNotValid       403  key-not-valid             exit 24
@@ -23,9 +25,13 @@
     ├── Conflict                  409  conflict                  exit 32
     │   ├── LeaseLost             409  lease-lost                exit 36
     │   ├── SessionEnded          409  session-ended             exit 84
-    │   └── SessionRequired       409  session-required          exit 85
+    │   ├── SessionRequired       409  session-required          exit 85
+    │   └── PreconditionFailed    412  precondition-failed       exit 37
     ├── NotPullable               409  packet-not-approved       exit 33
-    │   └── PacketRevoked         410  packet-revoked            exit 34
+    │   ├── PacketRevoked         410  packet-revoked            exit 34
+    │   ├── PacketExpired         409  packet-expired            exit 38
+    │   └── ChannelUnusable       409  channel-unusable          exit 39
+    ├── FeedGone                  410  feed-gone                 exit 44
     ├── TooLarge                  413  too-large                 exit 35
     ├── Unavailable               503  unavailable               exit 40
     │   ├── DatabaseAway          503  database-away             exit 41
@@ -48,7 +54,9 @@
         ├── LogRolledBack         422  log-rolled-back           exit 74
         ├── SplitView             422  log-split-view            exit 75
         ├── LogTampered           500  log-tampered              exit 76
-        └── NotLogged             503  not-logged                exit 77
+        ├── NotLogged             503  not-logged                exit 77
+        ├── ChannelFrozen         422  channel-frozen            exit 78
+        └── ChannelRolledBack     422  channel-rolled-back       exit 79
 
 One class = one HTTP status, one stable ``code`` and one exit code. ``hint`` says the next step; the broker's
 problem+json, the command line and the SDK all read the same three attributes.
@@ -77,6 +85,11 @@ class UsageError(M2KTError):
     default_hint = "See the command's --help, or docs/broker.md for the API."
 
 
+class PreconditionRequired(UsageError):
+    status, code, exit_code = 428, "precondition-required", 3
+    default_hint = "Send If-Match with the ETag that you saw, or If-None-Match: * to make what is not there yet."
+
+
 class PacketError(M2KTError):
     status, code, exit_code = 422, "packet-invalid", 10
     default_hint = "Build the packet again with `teacher_agent extract`; docs/packet.md has the rules."
@@ -102,6 +115,11 @@ class DigestMismatch(PacketError):
 class LedgerMismatch(PacketError):
     code, exit_code = "ledger-mismatch", 14
     default_hint = "The manifest's ledger does not say what the tensors hold: do not use this packet."
+
+
+class ParentRefused(PacketError):
+    code, exit_code = "parent-refused", 15
+    default_hint = "Publish the parents first, and build on none that was rejected or revoked."
 
 
 class SignatureError(M2KTError):
@@ -184,6 +202,11 @@ class SessionRequired(Conflict):
     default_hint = "Stop the agent that runs with this key, or use a key of your own."
 
 
+class PreconditionFailed(Conflict):
+    status, code, exit_code = 412, "precondition-failed", 37
+    default_hint = "Somebody was faster: look at what is there now, then decide again."
+
+
 class NotPullable(M2KTError):
     status, code, exit_code = 409, "packet-not-approved", 33
     default_hint = "Wait for the scan, or look at its findings with `m2kt packet show`."
@@ -192,6 +215,21 @@ class NotPullable(M2KTError):
 class PacketRevoked(NotPullable):
     status, code, exit_code = 410, "packet-revoked", 34
     default_hint = "Remove it from your students: `student_agent remove`."
+
+
+class PacketExpired(NotPullable):
+    code, exit_code = "packet-expired", 38
+    default_hint = "Its verdict is too old: the broker scans it again, try in a minute; look whether a worker runs."
+
+
+class ChannelUnusable(NotPullable):
+    code, exit_code = "channel-unusable", 39
+    default_hint = "Have its publisher move it to a good version: `m2kt channel move`."
+
+
+class FeedGone(M2KTError):
+    status, code, exit_code = 410, "feed-gone", 44
+    default_hint = "Look at what there is (`m2kt packet list`), then read on from the feed's present end."
 
 
 class TooLarge(M2KTError):
@@ -309,6 +347,16 @@ class LogTampered(LogError):
 class NotLogged(LogError):
     status, code, exit_code = 503, "not-logged", 77
     default_hint = "Wait a moment: the worker's sequencer has not integrated it; look whether a worker runs."
+
+
+class ChannelFrozen(LogError):
+    code, exit_code = "channel-frozen", 78
+    default_hint = "Somebody holds the channel's news back, or its broker renews nothing: ask its operator."
+
+
+class ChannelRolledBack(LogError):
+    code, exit_code = "channel-rolled-back", 79
+    default_hint = "The channel went back to a head that it had before: keep both heads as evidence, ask its operator."
 
 
 def catalogue(base: type[M2KTError] = M2KTError) -> Iterator[type[M2KTError]]:

@@ -6,11 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response, status
 
 from broker.models import PacketState
+from broker.schemas.channels import VersionText
 from broker.schemas.leases import Fence, SessionId
 from broker.schemas.packets import PacketDetail, PacketOut, PacketPage, RevokeIn
 from broker.schemas.types import DomainText, PacketName, PacketRef, ProjectName
 from broker.services import leases, packets, publishing
 from broker.services.leases import Held
+from broker.services.versions import exact, latest
 from broker.web.deps import CallerOfAnyRoleDep, ContextDep, DeskDep, PublicScopeDep, PublisherDep, SessionDep, UploadDep
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
@@ -79,10 +81,13 @@ def list_packets(
     name: Annotated[PacketName | None, Query()] = None,
     state: PacketState | None = None,
     domain: Annotated[DomainText | None, Query()] = None,
+    yanked: bool = False,
 ) -> PacketPage:
-    """Packets, newest first; ``Link`` names the next page."""
+    """Packets, newest first; ``Link`` names the next page. What was yanked is listed when it is asked for: by
+    ``yanked``, or as a state."""
+    before, limit = paging.cursor, paging.one_more
     rows = packets.page(
-        session, scope, before=paging.cursor, limit=paging.one_more, name=name, state=state, domain=domain
+        session, scope, before=before, limit=limit, name=name, state=state, domain=domain, yanked=yanked
     )
     shown = cut(rows, paging, lambda row: row.seq, response)
     signatures = packets.signatures(session, [each.packet_id for each in shown])
@@ -105,9 +110,42 @@ def revoke(
     return PacketOut.of(packet, packets.signatures(session, [packet_id])[packet_id])
 
 
+@router.post("/packets/{packet_id}/yank", responses=documented(401, 403, 404, 409))
+def yank(
+    packet_id: PacketRef, body: RevokeIn, caller: CallerOfAnyRoleDep, desk: DeskDep, session: SessionDep
+) -> PacketOut:
+    """Advise against a packet: pulls by its id go on with a `Warning`, lists and channels lead to it no more."""
+    packet = packets.yank(session, desk.key, packet_id, reason=body.reason, by=caller)
+    return PacketOut.of(packet, packets.signatures(session, [packet_id])[packet_id])
+
+
+@router.post("/packets/{packet_id}/unyank", responses=documented(401, 403, 404, 409))
+def unyank(
+    packet_id: PacketRef, body: RevokeIn, caller: CallerOfAnyRoleDep, desk: DeskDep, session: SessionDep
+) -> PacketOut:
+    """Take that advice back."""
+    packet = packets.unyank(session, desk.key, packet_id, reason=body.reason, by=caller)
+    return PacketOut.of(packet, packets.signatures(session, [packet_id])[packet_id])
+
+
 @router.get("/names/{name:path}/versions", responses=documented(404))
-def versions(name: PacketName, _: PublicScopeDep, session: SessionDep) -> PacketPage:
-    """All versions of a name, newest first."""
-    rows = packets.versions(session, name)
+def versions(name: PacketName, _: PublicScopeDep, session: SessionDep, yanked: bool = False) -> PacketPage:
+    """All versions of a name, newest first; with ``yanked`` also those."""
+    rows = packets.versions(session, name, yanked=yanked)
     signatures = packets.signatures(session, [each.packet_id for each in rows])
     return PacketPage(items=[PacketOut.of(each, signatures[each.packet_id]) for each in rows])
+
+
+@router.get("/names/{name:path}/versions/{version}", responses=documented(404))
+def exact_version(name: PacketName, version: VersionText, _: PublicScopeDep, session: SessionDep) -> PacketDetail:
+    """One version, whatever its state: how one finds what was yanked."""
+    packet = exact(session, name, version)
+    return PacketDetail.of(packet, packets.signatures(session, [packet.packet_id])[packet.packet_id])
+
+
+@router.get("/names/{name:path}/latest", responses=documented(404))
+def latest_version(name: PacketName, _: PublicScopeDep, session: SessionDep, pre: bool = False) -> PacketDetail:
+    """The highest approved version (semantic versioning 2.0.0); with ``pre``, or where there is nothing else,
+    pre-releases count."""
+    packet = latest(session, name, pre=pre)
+    return PacketDetail.of(packet, packets.signatures(session, [packet.packet_id])[packet.packet_id])

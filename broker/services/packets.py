@@ -5,6 +5,7 @@ from collections.abc import Collection
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from broker.errors import IllegalTransition
 from broker.models import AgentKey, Packet, PacketSignature, PacketState, Role
 from broker.services import lifecycle
 from broker.services.agents import Principal
@@ -38,9 +39,12 @@ def page(
     name: str | None = None,
     state: PacketState | None = None,
     domain: str | None = None,
+    yanked: bool = False,
 ) -> list[Packet]:
-    """Packets, newest first, from the one before sequence number ``before``."""
+    """Packets, newest first, from the one before sequence number ``before``; those that were yanked are not led to."""
     wanted = select(Packet).where(scope.within(Packet.project)).order_by(Packet.seq.desc()).limit(limit)
+    if state is None and not yanked:
+        wanted = wanted.where(Packet.state != PacketState.YANKED)
     if before is not None:
         wanted = wanted.where(Packet.seq < before)
     for column, value in ((Packet.name, name), (Packet.state, state), (Packet.domain, domain)):
@@ -49,12 +53,12 @@ def page(
     return list(session.scalars(wanted))
 
 
-def versions(session: Session, name: str) -> list[Packet]:
-    """All versions of a name, newest first."""
+def versions(session: Session, name: str, *, yanked: bool = False) -> list[Packet]:
+    """All versions of a name, newest first; those that were yanked only when they are asked for."""
     found = list(session.scalars(select(Packet).where(Packet.name == name).order_by(Packet.seq.desc())))
     if not found:
         raise NotFound(f"there is no packet named {name}")
-    return found
+    return [each for each in found if yanked or each.state != PacketState.YANKED]
 
 
 def signatures(session: Session, packet_ids: Collection[str]) -> dict[str, list[PacketSignature]]:
@@ -71,7 +75,7 @@ def pullable(session: Session, packet_id: str, scope: Scope = EVERYWHERE) -> Pac
     packet = get(session, packet_id)
     if not scope.has(packet.project):
         raise NotFound(f"there is no packet {packet_id}")
-    lifecycle.require_pullable(packet)
+    lifecycle.require_pullable(session, packet)
     _require_counted(session, packet)
     return packet
 
@@ -89,16 +93,41 @@ def _require_counted(session: Session, packet: Packet) -> None:
 
 def content(session: Session, store: BlobStore, packet: Packet, start: int, stop: int) -> bytes:
     """Bytes ``[start, stop)`` of an approved packet; asked again here, so that no caller can forget."""
-    lifecycle.require_pullable(packet)
+    lifecycle.require_pullable(session, packet)
     return b"".join(store.read(session, packet.content_sha256, start, stop))
 
 
 def revoke(session: Session, key: PrivateKey, packet_id: str, *, reason: str, by: Principal) -> Packet:
     """Take a packet back. Its publisher, its signers and administrators may; the second time changes nothing."""
+    packet = _held_by(session, packet_id, by, "revoke")
+    if packet.state != PacketState.REVOKED:
+        lifecycle.move(session, key, packet, PacketState.REVOKED, reason=reason, by=by.name)
+    return packet
+
+
+def yank(session: Session, key: PrivateKey, packet_id: str, *, reason: str, by: Principal) -> Packet:
+    """Advise against a packet: who names it exactly still gets it, nobody is led to it. The second time changes
+    nothing."""
+    packet = _held_by(session, packet_id, by, "yank")
+    if packet.state != PacketState.YANKED:
+        lifecycle.move(session, key, packet, PacketState.YANKED, reason=reason, by=by.name)
+    return packet
+
+
+def unyank(session: Session, key: PrivateKey, packet_id: str, *, reason: str, by: Principal) -> Packet:
+    """Take the advice back; a packet that is approved stays so."""
+    packet = _held_by(session, packet_id, by, "unyank")
+    if packet.state not in (PacketState.YANKED, PacketState.APPROVED):
+        raise IllegalTransition(f"packet {packet_id} is {packet.state}: it is not yanked")
+    if packet.state == PacketState.YANKED:
+        lifecycle.move(session, key, packet, PacketState.APPROVED, reason=reason, by=by.name)
+    return packet
+
+
+def _held_by(session: Session, packet_id: str, by: Principal, what: str) -> Packet:
+    """The packet, locked, for those who may decide about it."""
     packet = hold(session, packet_id)
     signers = {each.key_id for each in signatures(session, [packet_id])[packet_id]}
     if by.role != Role.ADMIN and by.key_id not in {packet.publisher_key, *signers}:
-        raise Forbidden("only its publisher, its signers or an administrator may revoke a packet")
-    if packet.state != PacketState.REVOKED:
-        lifecycle.move(session, key, packet, PacketState.REVOKED, reason=reason, by=by.name)
+        raise Forbidden(f"only its publisher, its signers or an administrator may {what} a packet")
     return packet

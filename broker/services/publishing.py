@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from broker.models import Job, JobKind, JobState, Packet, PacketSignature, PacketState
-from broker.services import attestations, jobs, keyring, packets, tlog
+from broker.services import attestations, feed, jobs, keyring, packets, tlog
 from broker.services.agents import PUBLISHING, Principal, Standing, trusted
 from broker.services.scopes import home
 from broker.storage import BlobStore
@@ -124,6 +124,7 @@ def _store(session: Session, desk: Desk, upload: _Upload, publisher: Principal, 
     tlog.append(session, PUBLICATION, upload.envelope.pae)
     _write_signatures(session, packet, upload.signatures)
     _write_receipt(session, desk, packet, publisher)
+    feed.note(session, feed.PUBLISHED, packet.packet_id, packet.name, packet.version, holds=packet.kind)
     _ensure_scan(session, packet, publisher)
     return packet
 
@@ -142,6 +143,7 @@ def _add_signatures(session: Session, desk: Desk, packet: Packet, upload: _Uploa
     _replace_content(session, desk, packet, pack(Parts(envelope, parts.manifest, parts.tensors)))
     _write_signatures(session, packet, added)
     _write_receipt(session, desk, packet, publisher)
+    feed.note(session, feed.SIGNED, packet.packet_id, packet.name, packet.version, signers=sorted(added))
 
 
 def _replace_content(session: Session, desk: Desk, packet: Packet, data: bytes) -> None:

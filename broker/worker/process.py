@@ -18,7 +18,7 @@ from broker.storage.postgres import PostgresBlobs
 from broker.worker.bench import Bench
 from broker.worker.crew import Crew
 from broker.worker.options import Options
-from broker.worker.upkeep import Upkeep
+from broker.worker.upkeep import Terms, Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def run(settings: Settings, options: Options | None = None, visible: str | None 
     engine, bell = make_engine(settings.database_url), Bell(settings.redis_url)
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     sessions, key = make_sessions(engine), settings.signing_key()
-    upkeep = Upkeep(sessions, bell, key, settings.keep_days)
+    upkeep = Upkeep(sessions, bell, key, settings.keep_days, Terms.of(settings))
     bench = Bench(
         settings,
         sessions,

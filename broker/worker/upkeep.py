@@ -8,6 +8,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -16,8 +17,9 @@ from sqlalchemy.orm import Session
 from broker.db import Sessions, transaction
 from broker.jobs import Bell
 from broker.models import JobKind
-from broker.services import agents, jobs, outbox, retention, scans, sessions
+from broker.services import agents, channels, feed, jobs, outbox, retention, scans, sessions
 from broker.services.jobs import Buried
+from broker.settings import Settings
 from m2kt.errors import QueueAway, Unavailable
 from m2kt.signing.http import WINDOW_SECONDS
 from m2kt.signing.keys import PrivateKey
@@ -42,12 +44,28 @@ NONCE_SECONDS = 10 * WINDOW_SECONDS
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Terms:
+    """How long things last: a scan's verdict, a channel's head, an event of the feed."""
+
+    verdict: timedelta = timedelta(days=90)
+    channel: timedelta = timedelta(days=7)
+    feed: timedelta = timedelta(days=30)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Terms":
+        days = (settings.verdict_days, settings.channel_days, settings.feed_days)
+        return cls(*(timedelta(days=each) for each in days))
+
+
 class Upkeep:
     """Two threads: relay and sweeper. Starts with `start`, works until `stop`."""
 
-    def __init__(self, sessions: Sessions, bell: Bell, key: PrivateKey, keep_days: float) -> None:
+    def __init__(
+        self, sessions: Sessions, bell: Bell, key: PrivateKey, keep_days: float, terms: Terms | None = None
+    ) -> None:
         self._sessions, self._bell, self._key = sessions, bell, key
-        self._keep = timedelta(days=keep_days)
+        self._keep, self._terms = timedelta(days=keep_days), terms or Terms()
         self._leaving = threading.Event()
         self._nudged = threading.Event()
         self._threads = [
@@ -105,7 +123,16 @@ class Upkeep:
             outbox.forget(session, outbox.RING, STALE_RING)
             retention.forget_finished(session, self._keep)
             sessions.forget(session, self._keep)
+        self._look_after()
         return True
+
+    def _look_after(self) -> None:
+        """What time does to packets: each kind a transaction of its own."""
+        with transaction(self._sessions) as session:
+            feed.number(session)
+            feed.forget(session, self._terms.feed)
+        with transaction(self._sessions) as session:
+            channels.renew(session, self._key, self._terms.channel)
 
 
 def bury(session: Session, key: PrivateKey, dead: Buried, why: str) -> None:

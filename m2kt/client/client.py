@@ -1,7 +1,9 @@
 """The broker's REST interface as calls. Pulling verifies; there is no way to get unverified bytes."""
 
+import logging
+import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -10,9 +12,11 @@ from urllib.parse import quote
 import httpx
 
 from m2kt.client.agents import AgentCalls
+from m2kt.client.channels import ChannelHead, remember
 from m2kt.client.jobs import JobCalls
-from m2kt.client.predicates import APPROVAL
-from m2kt.client.receipts import LogRules, Receipts
+from m2kt.client.lifecycle import LifecycleCalls, channel_path
+from m2kt.client.predicates import APPROVAL, CHANNEL
+from m2kt.client.receipts import LogRules, Receipts, read_said
 from m2kt.client.transport import Json, Transport, json_of
 from m2kt.errors import DigestMismatch, RequestUnsigned, SignatureError, Unavailable, UnknownKey
 from m2kt.packet import PacketId
@@ -34,7 +38,17 @@ ENVELOPE = "application/vnd.dsse.envelope.v1+json"
 PUBLISH_ATTEMPTS = 3
 
 
-class Client(AgentCalls, JobCalls):
+_log = logging.getLogger(__name__)
+_WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
+
+
+def warning_text(header: str) -> str:
+    """The text in a ``Warning`` header (RFC 7234, 5.5) as people read it."""
+    found = _WARNING.match(header)
+    return re.sub(r"\\(.)", r"\1", found[1]) if found else header
+
+
+class Client(AgentCalls, JobCalls, LifecycleCalls):
     """A broker, seen by the holder of ``key``, who trusts the keys in ``trust``: teachers' and the broker's own.
 
     ``session``: that of the running agent for which this client speaks, if there is one (`m2kt.agent.session`).
@@ -48,11 +62,15 @@ class Client(AgentCalls, JobCalls):
         transport: httpx.BaseTransport | None = None,
         log: LogRules | None = None,
         session: str | None = None,
+        warn: Callable[[str], None] = _log.warning,
     ) -> None:
         super().__init__(Transport(base_url, key, transport, session))
         self.trust = trust if trust is not None else TrustStore()
         self._key = key
-        self._receipts = Receipts(self._transport, log or LogRules())
+        self.warn = warn
+        """Told when the broker serves something that it advises against: a yanked packet."""
+        self._rules = log or LogRules()
+        self._receipts = Receipts(self._transport, self._rules)
 
     def __enter__(self) -> "Client":
         return self
@@ -99,6 +117,8 @@ class Client(AgentCalls, JobCalls):
     def fetch(self, packet_id: str) -> bytes:
         """The container's bytes, compared with Content-Digest only: for `verify`, or to write to a file."""
         response = self._transport.send("GET", f"/v1/packets/{quote(packet_id)}/content", signed=True)
+        if warning := response.headers.get("Warning"):
+            self.warn(f"packet {packet_id}: {warning_text(warning)}")
         # 1. digest
         if response.headers.get("Content-Digest") != content_digest(sha256(response.content).digest()):
             raise DigestMismatch("the bytes that arrived are not those that the broker sent")
@@ -137,18 +157,27 @@ class Client(AgentCalls, JobCalls):
         return self._receipts.get(packet_id, self.broker_keys())
 
     def list(
-        self, *, name: str | None = None, state: str | None = None, domain: str | None = None, limit: int = 50
+        self,
+        *,
+        name: str | None = None,
+        state: str | None = None,
+        domain: str | None = None,
+        yanked: bool = False,
+        limit: int = 50,
     ) -> Iterator[Json]:
-        """Packets, newest first; asks for the next ``limit`` when the caller gets there."""
-        return self._items("/v1/packets", {"name": name, "state": state, "domain": domain, "limit": limit})
+        """Packets, newest first, with ``yanked`` also those; asks for the next ``limit`` when the caller gets there."""
+        params = {"name": name, "state": state, "domain": domain, "limit": limit, "yanked": "true" if yanked else None}
+        return self._items("/v1/packets", params)
 
     def show(self, packet_id: str) -> Json:
         """One packet, with its manifest."""
         return self._transport.get(f"/v1/packets/{quote(packet_id)}")
 
-    def versions(self, name: str) -> Sequence[Json]:
-        """All versions of a name, newest first."""
-        found: Sequence[Json] = self._transport.get(f"/v1/names/{quote(name)}/versions")["items"]
+    def versions(self, name: str, *, yanked: bool = False) -> Sequence[Json]:
+        """All versions of a name, newest first; with ``yanked`` also those."""
+        path, params = f"/v1/names/{quote(name)}/versions", {"yanked": "true"} if yanked else {}
+        response = self._transport.send("GET", path, params=params, signed=self._transport.has_key)
+        found: Sequence[Json] = json_of(response)["items"]
         return found
 
     def attestations(self, packet_id: str) -> Iterator[Json]:
@@ -179,6 +208,29 @@ class Client(AgentCalls, JobCalls):
         if self._key is None:
             raise RequestUnsigned("this call needs a key", hint="Give the client a private key of a registered agent.")
         return self._key
+
+    def channel(self, name: str, channel: str) -> ChannelHead:
+        """Where a channel leads, once all of this holds:
+
+        1. the broker, whose key is trusted and counts now, signed it, and logged it (`SignatureError`, `LogError`);
+        2. it is about this channel (`SignatureError`);
+        3. it has not ended (`ChannelFrozen`);
+        4. with a memory: it is not older than what was seen before (`ChannelRolledBack`).
+
+        `ChannelUnusable` when the broker itself says that nobody should follow it.
+        """
+        path, what, brokers = channel_path(name, channel), f"the head of {name} {channel}", self.broker_keys()
+        # 1.
+        present = self._rules.counting(brokers)
+        said = self._receipts.once_logged(lambda: read_said(self._transport.get(path), CHANNEL, present), what, brokers)
+        # 2.
+        head = ChannelHead.of(said, name, channel)
+        # 3.
+        head.require_fresh(self._rules.clock())
+        # 4.
+        origin = self._rules.origin or self._receipts.pinned(str(self.broker()["log_origin"]), present)
+        remember(self._rules, origin, head)
+        return head
 
     def wait_for_state(self, packet_id: str, states: Collection[str], timeout: float = 60.0) -> Json:
         """The packet, as soon as it is in one of ``states``; `Unavailable` after ``timeout`` seconds."""
