@@ -27,6 +27,8 @@ class Published:
     source: str
     version: str
     packet_id: str
+    led: bool = False
+    """Whether its channel was led to it, or need not be."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ class Config:
     state: Path
     publish: dict[str, str] = field(default_factory=dict)
     """Domain -> name of the packet: what this daemon publishes by itself whenever the model changes."""
+    channel: str | None = None
+    """Lead this channel of each name to what this daemon published, once it is approved."""
     jobs: bool = False
     """Lease extraction jobs, too."""
     model_names: tuple[str, ...] = ()

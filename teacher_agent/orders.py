@@ -104,7 +104,7 @@ class Orders:
     def _of_an_earlier_attempt(self, packet: Packet) -> Mapping[str, Any] | None:
         """What holds the name and version already, if it says the same: then the job's effect is there."""
         try:
-            named = self.client.versions(packet.manifest.name)
+            named = self.client.versions(packet.manifest.name, yanked=True)
         except NotFound:
             return None
         for each in named:

@@ -28,6 +28,7 @@ from m2kt.errors import (
     ModelError,
     NotFound,
     PacketError,
+    PreconditionFailed,
     TooLarge,
     Unavailable,
 )
@@ -37,6 +38,9 @@ from teacher_agent import versions
 from teacher_agent.checkpoint import Checkpoints, Line, Pending, Published, Refused
 from teacher_agent.config import Config
 from teacher_agent.extraction import Wanted, extract_to, opened, says_the_same
+
+WAITING = frozenset({"received", "scanning", "quarantined"})
+"""States of a packet that may still be approved."""
 
 FIRST_WAIT, LONGEST_WAIT = 5.0, 600.0
 """Seconds until a step that broke is tried again; doubled each time."""
@@ -90,6 +94,8 @@ class Schedule:
         line = self._kept.read(name)
         if line.pending and self._or_refused(name, line, lambda: self._publish(name, line)):
             return True
+        if self.config.channel and line.published and not line.published.led:
+            self._lead(name, self.config.channel, line, line.published)
         # 2.
         if source is None or line.settled_source == source:
             return False
@@ -97,6 +103,21 @@ class Schedule:
         planned = self._plan(name, line, source)
         # 4. and 5.
         return self._or_refused(name, planned, lambda: self._extract(domain, name, planned))
+
+    def _lead(self, name: str, channel: str, line: Line, done: Published) -> None:
+        """Lead the channel to what we published last, as soon as it is approved; somebody else's move comes first."""
+        state = self.client.show(done.packet_id)["state"]
+        if state in WAITING:
+            return
+        if state == "approved":
+            etag = self.client.channel_etag(name, channel)
+            try:
+                self.client.move_channel(name, channel, packet_id=done.packet_id, etag=etag)
+            except PreconditionFailed as error:
+                log.warning("%s: %s", name, error.detail)
+                return
+            log.info("%s: the channel %s leads to %s", name, channel, done.version)
+        self._kept.write(name, replace(line, published=replace(done, led=True)))
 
     def _or_refused(self, name: str, line: Line, act: Callable[[], bool]) -> bool:
         """``act``; what it says no to is written down, so that it is not asked again."""
@@ -125,7 +146,7 @@ class Schedule:
 
     def _published(self, name: str) -> Sequence[dict[str, Any]]:
         try:
-            return self.client.versions(name)
+            return self.client.versions(name, yanked=True)
         except NotFound:
             return ()
 
