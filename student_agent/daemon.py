@@ -57,10 +57,9 @@ class Taking:
         def step() -> bool:
             wake.mark()
             if self._settled():
-                self._report()
                 self._intake.obey()
-                if follow.step():
-                    self._report()
+                follow.step()
+                self._report()
             wake.rest()
             return True
 

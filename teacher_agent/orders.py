@@ -1,6 +1,7 @@
 """Leased extraction jobs: this teacher's model, a job's domain and name."""
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,19 +10,31 @@ from typing import Any
 from m2kt.agent.drain import Drain
 from m2kt.agent.guard import End
 from m2kt.agent.lease import Held, Leases, Offer
-from m2kt.agent.supervise import Interrupted
+from m2kt.agent.supervise import Interrupted, minded
 from m2kt.client import Client
 from m2kt.domains import registered
-from m2kt.errors import ChildFailed, Conflict, DiskFull, LeaseLost, M2KTError, NotFound, TimeLimit, Unavailable
+from m2kt.errors import (
+    ChildFailed,
+    Conflict,
+    DiskFull,
+    LeaseLost,
+    M2KTError,
+    NotFound,
+    TimeLimit,
+    Unavailable,
+    UsageError,
+)
 from m2kt.packet import Packet
 from teacher_agent.config import Config
 from teacher_agent.extraction import Wanted, extract_to, opened, says_the_same
 
-KINDS = ("extract",)
+NOOP = "noop"
+KINDS = ("extract", NOOP)
 ELSEWHERE_SECONDS = 30.0
 """Until a job that this teacher cannot do is due again: another one looks every few seconds."""
 
 DISK_SECONDS = 60.0
+MAX_PAUSE_SECONDS = 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +63,8 @@ class Orders:
         return True
 
     def _work(self, held: Held) -> None:
+        if held.kind == NOOP:
+            return self._pause(held)
         if why := unsuitable(held.spec, self.config):
             log.warning("job %s: %s", held.job, why)
             return self.leases.give_back(held, why, ELSEWHERE_SECONDS)
@@ -67,6 +82,19 @@ class Orders:
             again = isinstance(error, ChildFailed | Unavailable) and not isinstance(error, TimeLimit)
             return self.leases.fail(held, error, again=again)
         self.leases.succeed(held, result)
+
+    def _pause(self, held: Held) -> None:
+        """Wait for ``seconds`` and echo the spec, as the broker's own worker does: shows that the agent works."""
+        seconds = held.spec.get("seconds", 0)
+        if not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_PAUSE_SECONDS:
+            return self.leases.fail(held, UsageError(f"seconds must be from 0 to {MAX_PAUSE_SECONDS:g}"), again=False)
+        until = time.monotonic() + seconds
+        with minded(held.guard, self.drain, self.leases.mind):
+            while held.guard.end is None and time.monotonic() < until:
+                time.sleep(min(0.05, max(0.0, until - time.monotonic())))
+        if held.guard.end is End.LEAVING:
+            return self.leases.give_back(held, "this agent leaves")
+        self.leases.succeed(held, {"echo": dict(held.spec)})
 
     def _extract_and_publish(self, held: Held) -> dict[str, Any]:
         """The packet of an earlier life of ours for this very job is published rather than made again."""
