@@ -1,6 +1,7 @@
 """`python -m teacher_agent run`: follows its model, does the extraction jobs that it is for, and publishes."""
 
 import logging
+import re
 import shutil
 from collections.abc import Callable
 
@@ -14,6 +15,8 @@ from m2kt.signing.keys import PrivateKey, load_private
 from teacher_agent.config import Config
 from teacher_agent.orders import Orders
 from teacher_agent.schedule import Schedule
+
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +56,9 @@ def _steps(
 
 
 def _offer(config: Config) -> Offer:
-    return Offer(config.device.startswith("cuda"), config.memory_mib, sorted(config.names), config.site)
+    """Names that can be labels; jobs without a label may name the model by its path as well."""
+    labels = sorted(each for each in config.names if LABEL.fullmatch(each))
+    return Offer(config.device.startswith("cuda"), config.memory_mib, labels, config.site)
 
 
 def _sweep(config: Config) -> None:
