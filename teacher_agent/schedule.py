@@ -13,9 +13,10 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from m2kt.agent.child import Progress
+from m2kt.agent.child import OnProgress
 from m2kt.agent.directory import Watch
 from m2kt.agent.drain import Drain
 from m2kt.agent.guard import Guard
@@ -45,6 +46,9 @@ WAITING = frozenset({"received", "scanning", "quarantined"})
 FIRST_WAIT, LONGEST_WAIT = 5.0, 600.0
 """Seconds until a step that broke is tried again; doubled each time."""
 
+Extract = Callable[[Path, Wanted, Config, Guard, Drain, OnProgress], None]
+"""Puts a signed packet at a path, or nothing."""
+
 log = logging.getLogger(__name__)
 
 
@@ -56,7 +60,8 @@ class Schedule:
     client: Client
     key: KeyId
     drain: Drain
-    on_progress: Callable[[Progress], None] = lambda _: None
+    on_progress: OnProgress = lambda _: None
+    extract: Extract = extract_to
     clock: Callable[[], float] = time.monotonic
     _waits: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Name -> when it may be tried again, and how long it waited last."""
@@ -155,7 +160,7 @@ class Schedule:
         wanted = Wanted(domain, name, line.pending.version, line.pending.parents)
         log.info("%s: extracting version %s", name, wanted.version)
         path = self._kept.packet(name, wanted.version)
-        extract_to(path, wanted, self.config, Guard(0.0), self.drain, self.on_progress)
+        self.extract(path, wanted, self.config, Guard(0.0), self.drain, self.on_progress)
         if self._source() != line.pending.source:
             log.info("%s: the model changed while it was read; waiting until it has settled", name)
             self._give_up(name, line)
