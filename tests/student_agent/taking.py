@@ -5,7 +5,7 @@ Everything is real but the time: the memory was trained by the real alignment, t
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,14 @@ VERDICT: dict[str, Any] = {**HELPS, "perplexity_before": None, "perplexity_after
 HARMS: dict[str, Any] = {**VERDICT, "improvement": -0.5, "improvement_low": -0.6, "accuracy_after": 0.1}
 
 
-def children(memory: Path, verdict: Mapping[str, Any] = VERDICT) -> Run:
-    """As `run_child`: an alignment leaves the memory, as this packet's; a verification its verdict."""
+def children(memory: Path, verdict: Mapping[str, Any] = VERDICT, bad: Collection[str] = ()) -> Run:
+    """As `run_child`: an alignment leaves the memory, as this packet's; a verification its verdict, and of the
+    versions ``bad`` that they harm."""
 
     def run(module: str, job: str, spec: Mapping[str, Any], **_: Any) -> dict[str, Any]:
         if job == "verify":
-            return dict(verdict)
+            tried = read_card(Path(spec["memories"][0])).packet.rpartition("@")[2]
+            return dict(HARMS if tried in bad else verdict)
         packet = read_packet(Path(spec["packet"]).read_bytes())
         out = Path(spec["out"])
         out.mkdir()
