@@ -9,10 +9,11 @@ from typing import Any
 import psutil
 import pytest
 
+from m2kt.agent.doctor import Host, Level, registration
 from m2kt.client import Client
 from m2kt.errors import Conflict, LeaseLost, SessionEnded
 from m2kt.signing import sign_packet
-from m2kt.signing.keys import load_private
+from m2kt.signing.keys import generate, load_private, write_private
 from tests.daemons import Daemon, daemon, environment, until
 from tests.models import EXAMPLES
 from tests.small import small_packet
@@ -164,3 +165,19 @@ def test_what_is_published_under_a_lost_lease_is_refused(broker: Stack, client: 
         with pytest.raises(LeaseLost):
             holder.publish(data, lease=named)
         assert list(client.list(name=f"tests/{site}")) == []
+
+
+def test_the_doctor_knows_whose_key_it_is(broker: Stack, client: Client, key: Path, site: str, tmp_path: Path) -> None:
+    healthy = Host(broker.url, key, tmp_path, "cpu")
+    found = {each.name: each for each in registration(healthy)}
+    assert (found["enrolled"].level, found["enrolled"].detail) == (Level.OK, f"as {site}")
+    assert (found["scope"].level, found["scope"].detail) == (Level.OK, "teacher in project default")
+    client.drain_agent(site)
+    assert [each.level for each in registration(healthy)] == [Level.OK, Level.WARN]
+    client.revoke_agent(site)
+    (revoked,) = registration(healthy)
+    assert revoked.level is Level.FAIL
+    assert "key-not-valid" in revoked.detail
+    write_private(tmp_path / "stranger.key", generate())
+    (stranger,) = registration(Host(broker.url, tmp_path / "stranger.key", tmp_path, "cpu"))
+    assert (stranger.level, "key-unknown" in stranger.detail) == (Level.FAIL, True)
