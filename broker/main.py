@@ -18,7 +18,7 @@ from broker.services.publishing import Desk
 from broker.services.sequencer import read_keeper
 from broker.settings import Settings
 from broker.storage.postgres import PostgresBlobs
-from broker.web import problems
+from broker.web import declared, problems
 from broker.web.closing import Closing
 from broker.web.deps import Context
 from broker.web.limits import BodyLimit
@@ -52,6 +52,7 @@ def create_app(settings: Settings | None = None, *, sessions: Sessions | None = 
     for router in api.routers:
         app.include_router(router)
     dashboard.mount(app)
+    declared.install(app, api.routers)
     app.add_middleware(BodyLimit, packet_bytes=settings.max_packet_bytes)
     app.add_middleware(metrics.RequestMetrics, registry=app.state.metrics)
     return app

@@ -18,14 +18,14 @@
     ├── KeyFileError              500  key-file                  exit 23
     ├── NotFound                  404  not-found                 exit 30
     ├── Forbidden                 403  forbidden                 exit 31
-    │   └── TokenRefused          403  token-unknown             exit 80
-    │       ├── TokenExpired      403  token-expired             exit 81
-    │       ├── TokenUsed         403  token-used                exit 82
-    │       └── TokenScope        403  token-scope               exit 83
+    │   └── TokenRefused          403  token-unknown             exit 65
+    │       ├── TokenExpired      403  token-expired             exit 66
+    │       ├── TokenUsed         403  token-used                exit 67
+    │       └── TokenScope        403  token-scope               exit 68
     ├── Conflict                  409  conflict                  exit 32
     │   ├── LeaseLost             409  lease-lost                exit 36
-    │   ├── SessionEnded          409  session-ended             exit 84
-    │   ├── SessionRequired       409  session-required          exit 85
+    │   ├── SessionEnded          409  session-ended             exit 26
+    │   ├── SessionRequired       409  session-required          exit 27
     │   └── PreconditionFailed    412  precondition-failed       exit 37
     ├── NotPullable               409  packet-not-approved       exit 33
     │   ├── PacketRevoked         410  packet-revoked            exit 34
@@ -163,22 +163,22 @@ class Forbidden(M2KTError):
 
 
 class TokenRefused(Forbidden):
-    code, exit_code = "token-unknown", 80
+    code, exit_code = "token-unknown", 65
     default_hint = "Copy the whole token, or ask an administrator for one: `m2kt agent token`."
 
 
 class TokenExpired(TokenRefused):
-    code, exit_code = "token-expired", 81
+    code, exit_code = "token-expired", 66
     default_hint = "Ask an administrator for a new token: `m2kt agent token`; --minutes lets it live longer."
 
 
 class TokenUsed(TokenRefused):
-    code, exit_code = "token-used", 82
+    code, exit_code = "token-used", 67
     default_hint = "A token enrols one key. Ask for one of your own, and who used it: `m2kt agent list` shows."
 
 
 class TokenScope(TokenRefused):
-    code, exit_code = "token-scope", 83
+    code, exit_code = "token-scope", 68
     default_hint = "Enrol with the role, project and name that the token is for, or ask for another token."
 
 
@@ -193,12 +193,12 @@ class LeaseLost(Conflict):
 
 
 class SessionEnded(Conflict):
-    code, exit_code = "session-ended", 84
+    code, exit_code = "session-ended", 26
     default_hint = "Two agents have one key: stop one of them, or enrol it with a key of its own."
 
 
 class SessionRequired(Conflict):
-    code, exit_code = "session-required", 85
+    code, exit_code = "session-required", 27
     default_hint = "Stop the agent that runs with this key, or use a key of your own."
 
 

@@ -9,7 +9,7 @@ from broker.models import JobState, Role
 from broker.schemas.jobs import JobIn, JobOut, JobPage, KindName
 from broker.services import jobs, orders
 from broker.services.agents import Principal
-from broker.web.deps import CallerOfAnyRoleDep, PublicScopeDep, SessionDep, allow
+from broker.web.deps import PublicScopeDep, SessionDep, allow
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
 
@@ -59,12 +59,12 @@ def show(job_id: uuid.UUID, _: PublicScopeDep, session: SessionDep) -> JobOut:
 
 
 @router.post("/jobs/{job_id}/cancel", responses=documented(401, 403, 404, 409))
-def cancel(job_id: uuid.UUID, caller: CallerOfAnyRoleDep, session: SessionDep) -> JobOut:
+def cancel(job_id: uuid.UUID, caller: OrdererDep, session: SessionDep) -> JobOut:
     """Cancel a job; a running one's process group is ended within seconds. What needs it is cancelled too."""
     return JobOut.of(jobs.cancel(session, job_id, by=caller.name, admin=caller.role == Role.ADMIN))
 
 
 @router.post("/jobs/{job_id}/retry", responses=documented(401, 403, 404, 409))
-def retry(job_id: uuid.UUID, caller: CallerOfAnyRoleDep, session: SessionDep) -> JobOut:
+def retry(job_id: uuid.UUID, caller: OrdererDep, session: SessionDep) -> JobOut:
     """Queue a job that failed, died or was cancelled once more."""
     return JobOut.of(jobs.again(session, job_id, by=caller.name, admin=caller.role == Role.ADMIN))

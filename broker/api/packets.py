@@ -11,9 +11,10 @@ from broker.schemas.leases import Fence, SessionId
 from broker.schemas.packets import PacketDetail, PacketOut, PacketPage, RevokeIn
 from broker.schemas.types import DomainText, PacketName, PacketRef, ProjectName
 from broker.services import leases, packets, publishing
+from broker.services.agents import PUBLISHING, Principal
 from broker.services.leases import Held
 from broker.services.versions import exact, latest
-from broker.web.deps import CallerOfAnyRoleDep, ContextDep, DeskDep, PublicScopeDep, PublisherDep, SessionDep, UploadDep
+from broker.web.deps import ContextDep, DeskDep, PublicScopeDep, PublisherDep, SessionDep, UploadDep, allow
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
 from m2kt.errors import UsageError
@@ -25,6 +26,8 @@ _BODY = {
         "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
     }
 }
+
+SignerDep = Annotated[Principal, Depends(allow(*sorted(PUBLISHING)))]
 
 router = APIRouter(prefix="/v1", tags=["packets"])
 
@@ -102,27 +105,21 @@ def show(packet_id: PacketRef, _: PublicScopeDep, session: SessionDep) -> Packet
 
 
 @router.post("/packets/{packet_id}/revoke", responses=documented(401, 403, 404, 409))
-def revoke(
-    packet_id: PacketRef, body: RevokeIn, caller: CallerOfAnyRoleDep, desk: DeskDep, session: SessionDep
-) -> PacketOut:
+def revoke(packet_id: PacketRef, body: RevokeIn, caller: SignerDep, desk: DeskDep, session: SessionDep) -> PacketOut:
     """Take a packet back, for good: pulls answer 410 with this reason from now on."""
     packet = packets.revoke(session, desk.key, packet_id, reason=body.reason, by=caller)
     return PacketOut.of(packet, packets.signatures(session, [packet_id])[packet_id])
 
 
 @router.post("/packets/{packet_id}/yank", responses=documented(401, 403, 404, 409))
-def yank(
-    packet_id: PacketRef, body: RevokeIn, caller: CallerOfAnyRoleDep, desk: DeskDep, session: SessionDep
-) -> PacketOut:
+def yank(packet_id: PacketRef, body: RevokeIn, caller: SignerDep, desk: DeskDep, session: SessionDep) -> PacketOut:
     """Advise against a packet: pulls by its id go on with a `Warning`, lists and channels lead to it no more."""
     packet = packets.yank(session, desk.key, packet_id, reason=body.reason, by=caller)
     return PacketOut.of(packet, packets.signatures(session, [packet_id])[packet_id])
 
 
 @router.post("/packets/{packet_id}/unyank", responses=documented(401, 403, 404, 409))
-def unyank(
-    packet_id: PacketRef, body: RevokeIn, caller: CallerOfAnyRoleDep, desk: DeskDep, session: SessionDep
-) -> PacketOut:
+def unyank(packet_id: PacketRef, body: RevokeIn, caller: SignerDep, desk: DeskDep, session: SessionDep) -> PacketOut:
     """Take that advice back."""
     packet = packets.unyank(session, desk.key, packet_id, reason=body.reason, by=caller)
     return PacketOut.of(packet, packets.signatures(session, [packet_id])[packet_id])

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Response, status
 
+from broker.db import transaction
 from broker.models import Role
 from broker.schemas.sessions import (
     DrainOrder,
@@ -49,11 +50,14 @@ def close_session(caller: CallerOfAnyRoleDep, session: SessionDep) -> Response:
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 
-@router.post("/heartbeat", responses=documented(401, 403, 409))
-def beat(body: HeartbeatIn, caller: CallerOfAnyRoleDep, context: ContextDep, session: SessionDep) -> HeartbeatOut:
+@router.post("/heartbeat", response_model=HeartbeatOut, responses=documented(401, 403, 409))
+def beat(body: HeartbeatIn, caller: CallerOfAnyRoleDep, context: ContextDep) -> Response:
     """Say that you live, renew what you hold, and hear your orders. It brings back nothing that has ended."""
     held = [Held(each.job, each.fence, each.progress, each.log) for each in body.held]
-    return _answer(heartbeats.beat(session, caller, held, context.settings.lease_seconds), context.settings)
+    # The hottest route. `SessionDep` would cost two more hops between threads, an answer that is a model another one.
+    with transaction(context.sessions, context.ring) as session:
+        found = heartbeats.beat(session, caller, held, context.settings.lease_seconds)
+    return Response(_answer(found, context.settings).model_dump_json(), media_type="application/json")
 
 
 def _answer(found: Beat, settings: Settings) -> HeartbeatOut:

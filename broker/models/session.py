@@ -58,6 +58,6 @@ class Activation(Base):
     __table_args__ = (Index(None, "packet_id"),)
 
     agent_id: Mapped[int] = mapped_column(ForeignKey("agents.id"), primary_key=True)
-    packet_id: Mapped[str] = mapped_column(ForeignKey("packets.packet_id"), primary_key=True)
+    packet_id: Mapped[str] = mapped_column(ForeignKey("packets.packet_id", ondelete="CASCADE"), primary_key=True)
     active: Mapped[bool] = mapped_column(Boolean)
     at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.clock_timestamp())

@@ -14,7 +14,7 @@ from broker.models import AgentKey, Role
 from broker.services.agents import Principal, Standing
 from m2kt.errors import SessionEnded, SessionRequired, UnknownKey
 from m2kt.signing.http import SignedRequest
-from m2kt.signing.keys import KeyId, PublicKey, parse_public
+from m2kt.signing.keys import KeyId, PublicKey, key_id, parse_public
 from m2kt.signing.validity import Validity
 
 REMEMBERED = 10_000
@@ -27,8 +27,8 @@ _BURN = text(
         INSERT INTO nonces (key_id, nonce) VALUES (:key, :nonce) ON CONFLICT DO NOTHING RETURNING 1
     )
     SELECT EXISTS (SELECT FROM burnt) AS fresh, clock_timestamp() AS now,
-        a.id, a.name, a.role, a.project, a.draining, k.not_before, k.not_after, k.revoked, s.session, s.epoch, s.host,
-        s.opened, s.seen
+        a.id, a.name, a.role, a.project, a.draining, k.public_key, k.not_before, k.not_after, k.revoked,
+        s.session, s.epoch, s.host, s.opened, s.seen
     FROM (SELECT 1) AS always
     LEFT JOIN agent_keys k ON k.key_id = :key
     LEFT JOIN agents a ON a.id = k.agent_id
@@ -50,13 +50,15 @@ class Callers:
         if key in self._standing:
             return self._standing[key].key
         if key not in self._keys:
-            found = session.scalar(select(AgentKey.public_key).where(AgentKey.key_id == key))
-            if found is None:
+            text_form = session.scalar(select(AgentKey.public_key).where(AgentKey.key_id == key))
+            found = parse_public(text_form) if text_form else None
+            if found is None or key_id(found) != key:  # a row that was changed behind our back is nobody's
                 return None
             if len(self._keys) >= REMEMBERED:
                 self._keys.clear()
-            self._keys[key] = parse_public(found)
-        return self._keys[key]
+            self._keys[key] = found
+            return found
+        return self._keys.get(key) or self.key(session, key)
 
     def burn(self, session: Session, request: SignedRequest) -> Row[tuple[object, ...]]:
         """Use the nonce up, and read what `judge` needs. The caller commits before anybody judges: the nonce of a
@@ -88,7 +90,7 @@ class Callers:
             row.name,
             Role(row.role),
             request.key_id,
-            self._keys[request.key_id],
+            parse_public(row.public_key),
             Validity(row.not_before, row.not_after, row.revoked),
             project=row.project,
             agent_id=row.id,

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
+from broker.models import PacketState
 from broker.services import leases, trail
 from broker.services.agents import Principal
 from broker.services.leases import Held, Lost, owner
@@ -36,10 +37,13 @@ _BEAT = text(
         (SELECT jsonb_object_agg(id, attempt) FROM kept) AS kept,
         (SELECT jsonb_object_agg(p.packet_id, COALESCE(p.reason, ''))
             FROM activations v JOIN packets p USING (packet_id)
-            WHERE v.agent_id = :agent AND v.active AND p.state = 'revoked') AS recalls
+            WHERE v.agent_id = :agent AND v.active AND p.state = ANY(:recalled)) AS recalls
     FROM me
     """
 ).bindparams(bindparam("held", type_=JSONB))
+
+RECALLED = (PacketState.REVOKED,)
+"""States that a packet in force may not be in."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ def beat(session: Session, agent: Principal, held: Collection[Held], lease_secon
             "held": told,
             "owner": owner(agent, agent.session),
             "lease": lease_seconds,
+            "recalled": [each.value for each in RECALLED],
         },
     ).one_or_none()
     if row is None:

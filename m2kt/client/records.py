@@ -73,6 +73,8 @@ class KeyRecords:
     def _compare(self, where: str, said: Json, agent: Json, row: Json) -> None:
         public = str(row["public_key"])
         shown = {"name": agent["name"], "role": agent["role"], "public_key": public}
+        if "project" in said:  # statements of older brokers do not say it
+            shown["project"] = agent["project"]
         shown |= {name: time_text(datetime.fromisoformat(row[name])) for name in _LIMITS if row[name]}
         for name in (*shown, *(each for each in _LIMITS if each in said)):
             if shown.get(name) != said.get(name):
@@ -185,6 +187,8 @@ class PacketRecords:
             "publisher": (row["publisher"], first.get("publisher")),
             "publisher_key": (row["publisher_key"], first.get("publisher_key")),
         }
+        if "project" in last:
+            pairs["project"] = (row["project"], last["project"])
         for name, (shown, expected) in pairs.items():
             if shown != expected:
                 self._statements.report(where, f"its {name} is {shown}, the receipt in the log says {expected}")

@@ -67,7 +67,7 @@ def _activations() -> None:
     op.create_table(
         "activations",
         sa.Column("agent_id", sa.BigInteger(), sa.ForeignKey("agents.id"), primary_key=True),
-        sa.Column("packet_id", sa.Text(), sa.ForeignKey("packets.packet_id"), primary_key=True),
+        sa.Column("packet_id", sa.Text(), sa.ForeignKey("packets.packet_id", ondelete="CASCADE"), primary_key=True),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("at", TIMESTAMP, server_default=sa.func.clock_timestamp(), nullable=False),
     )

@@ -112,6 +112,8 @@ TAMPERINGS = {
         "leaf",
     ),
     "an agent's role": ("UPDATE agents SET role = 'admin' WHERE name = 'stu'", "key"),
+    "an agent's project": ("UPDATE agents SET project = 'other' WHERE name = 'stu'", "key"),
+    "a packet's project": (f"UPDATE packets SET project = 'other' WHERE {APPROVED}", "packet"),
     "an agent's name": ("UPDATE agents SET name = 'eve' WHERE name = 'stu'", "key"),
     "an agent is brought back": ("UPDATE agents SET revoked_at = NULL", "key"),
     "a key is replaced": (

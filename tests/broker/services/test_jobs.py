@@ -11,6 +11,7 @@ from broker.services import jobs, orders, outbox, retention, trail
 from broker.services.agents import Principal
 from broker.services.jobs import Offer
 from broker.services.orders import Terms
+from broker.services.scopes import EVERYWHERE
 from m2kt.errors import Conflict, LeaseLost, NotFound, QueueAway, TooLarge
 from m2kt.signing.keys import generate
 
@@ -144,7 +145,7 @@ def test_an_unknown_kind_hurts_nobody(session):
     held = claim(session, kinds=("future",))
     session.execute(update(Job).values(lease_until=func.clock_timestamp() - timedelta(seconds=1)))
     assert jobs.sweep(session) == []
-    assert jobs.page(session, before=None, limit=5, state=None, kind="future")[0].id == job.id
+    assert jobs.page(session, EVERYWHERE, before=None, limit=5, state=None, kind="future")[0].id == job.id
     with pytest.raises(LeaseLost):
         jobs.succeed(session, held, {})
 

@@ -9,6 +9,7 @@ import pytest
 from broker.db import transaction
 from broker.models import JobKind
 from broker.services import jobs
+from broker.services.scopes import EVERYWHERE
 from m2kt.errors import Conflict, LeaseLost
 
 KINDS = [JobKind.NOOP]
@@ -83,7 +84,9 @@ def test_the_effect_of_a_stale_owner_is_rolled_back_with_its_finish(live, ledger
     with pytest.raises(LeaseLost):
         finish()
     with live.begin() as session:
-        assert [each.submitter for each in jobs.page(session, before=None, limit=9, state=None, kind=None)] == ["test"]
+        assert [
+            each.submitter for each in jobs.page(session, EVERYWHERE, before=None, limit=9, state=None, kind=None)
+        ] == ["test"]
 
 
 def test_a_job_that_kills_its_workers_is_dead_after_three_attempts(ledger):
