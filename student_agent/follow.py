@@ -72,6 +72,4 @@ class Follow:
         """Whether it is not in force, and nothing was decided against it for this student."""
         if any(each.packet_id == packet_id for each in self.intake.state.active()):
             return False
-        if self.intake.records.get(packet_id, Decision.RECALLED):
-            return False
         return not AGAINST & set(self.intake.records.about(packet_id, self.intake.model))

@@ -39,6 +39,7 @@ class Intake:
     run: Run = run_child
 
     def __post_init__(self) -> None:
+        self._recalled: set[str] = set()
         self.state = State(self.student.state)
         self.records = Records(self.student.state)
 
@@ -49,6 +50,7 @@ class Intake:
 
         What this student cannot align is refused: an outcome like the others. Other errors decide nothing.
         """
+        self._recalled.discard(packet_id)
         data = self.client.fetch(packet_id)
         counted = self.client.verify(packet_id, data).key_ids
         trust = TrustStore(self.trust[each] for each in counted)
@@ -64,7 +66,7 @@ class Intake:
         if adopted is None:
             self.records.write(replace(self._record(outcome), applied=True))
             return
-        if self.records.get(outcome.packet_id, Decision.RECALLED):
+        if outcome.packet_id in self._recalled:
             raise PacketRevoked(f"packet {outcome.packet_id} was recalled while it was aligned")
         leaving = [each for each in versions_of(state, adopted) if each != outcome.packet_id]
         steps = [self._record(_replaced(each, outcome)) for each in leaving]
@@ -88,18 +90,22 @@ class Intake:
 
     def _holds(self, record: Record) -> bool:
         """Whether nothing else was decided since: what is in force still is, what was kept out never came in."""
-        inside = any(each.packet_id == record.packet_id for each in self.state.active())
-        return inside is (record.decision in IN_FORCE)
+        return self._inside(record.packet_id) is (record.decision in IN_FORCE)
+
+    def _inside(self, packet_id: str) -> bool:
+        return any(each.packet_id == packet_id for each in self.state.active())
 
     # Out
 
     def recall(self, packet_id: str, reason: str) -> bool:
-        """The broker revoked it: it leaves at once. Whether it was in force. Twice does no harm."""
+        """The broker took it back: it leaves at once, also while it is on its way in. Whether it was in force. Twice
+        does no harm."""
+        self._recalled.add(packet_id)
         return self._let_go(packet_id, Decision.RECALLED, reason)
 
     def _let_go(self, packet_id: str, decision: Decision, reason: str) -> bool:
         before = self.records.get(packet_id, decision)
-        if before is None or (before.applied and decision != Decision.RECALLED):
+        if before is None or (before.applied and self._inside(packet_id)):
             before = self.records.write(self._record(Outcome(packet_id, decision, reason, {}, None, now())))
         return self._leave(before)
 
@@ -137,7 +143,7 @@ class Intake:
                 self._put_in_force(record)
             elif record.decision in (Decision.RECALLED, Decision.REMOVED):
                 self._leave(record)
-            elif any(each.packet_id == record.packet_id for each in self.state.active()):
+            elif self._inside(record.packet_id):
                 self.records.forget(record)  # what should have replaced it never came
             else:
                 self.records.write(replace(record, applied=True))

@@ -35,7 +35,7 @@ class Decision(StrEnum):
     REMOVED = "removed"
     """It was in force, and was taken out for another reason."""
     RECALLED = "recalled"
-    """The broker revoked it, and it left, if it was in force."""
+    """The broker took it back, and it left, if it was in force."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from m2kt.client import OUTCOME
-from m2kt.errors import BrokerAway, DiskFull
+from m2kt.errors import BrokerAway, DiskFull, PacketRevoked
 from m2kt.signing import key_id, sign_packet
 from m2kt.signing.dsse import Envelope
 from m2kt.signing.keys import load_private
@@ -197,3 +197,23 @@ def test_what_was_aligned_with_another_model_leaves(broker: Stack, packets: list
         assert in_force(taker) == []
         assert intake.records.about(packets[0], intake.model).keys() == {Decision.REMOVED}
     assert reports(broker, taker, packets[0]) == ["accepted", "removed"]
+
+
+def test_a_packet_that_is_recalled_while_it_is_aligned_never_comes_in(
+    broker: Stack, packets: list[str], taker: Spec
+) -> None:
+    intake = intake_of(taker)
+    children = intake.run
+
+    def run_and_recall(module: str, job: str, spec: Spec, **options: Any) -> Spec:
+        """The order comes with a heartbeat, in the middle of the alignment."""
+        intake.recall(packets[1], "no good")
+        return children(module, job, spec, **options)
+
+    intake.run = run_and_recall
+    with intake.client:
+        with pytest.raises(PacketRevoked, match="recalled while it was aligned"):
+            intake.take(packets[1])
+        intake.report()
+    assert in_force(taker) == [packets[0]]
+    assert reports(broker, taker, packets[1]) == ["recalled"]
