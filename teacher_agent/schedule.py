@@ -26,8 +26,10 @@ from m2kt.errors import (
     Conflict,
     DiskFull,
     ExtractionRefused,
+    Forbidden,
     ModelError,
     NotFound,
+    NotPullable,
     PacketError,
     PreconditionFailed,
     TooLarge,
@@ -119,9 +121,11 @@ class Schedule:
             try:
                 self.client.move_channel(name, channel, packet_id=done.packet_id, etag=etag)
             except PreconditionFailed as error:
-                log.warning("%s: %s", name, error.detail)
-                return
-            log.info("%s: the channel %s leads to %s", name, channel, done.version)
+                return log.warning("%s: %s", name, error.detail)
+            except (Forbidden, NotPullable) as error:  # it is not ours to lead, or the packet was taken back just now
+                log.error("%s: the channel %s stays where it is: %s (%s)", name, channel, error.detail, error.code)
+            else:
+                log.info("%s: the channel %s leads to %s", name, channel, done.version)
         self._kept.write(name, replace(line, published=replace(done, led=True)))
 
     def _or_refused(self, name: str, line: Line, act: Callable[[], bool]) -> bool:

@@ -220,3 +220,34 @@ def test_a_teacher_that_lost_its_state_publishes_nothing_twice(
     line = kept.read(name_of(config))
     assert line.published
     assert (line.published.packet_id, line.published.version) == (found["packet_id"], "1.0.0")
+
+
+def test_a_channel_is_led_to_what_was_approved(broker: Stack, config: Config, schedule_of: ScheduleOf) -> None:
+    pending(config, sign_packet(small_packet(name=name_of(config)), load_private(config.key)))
+    schedule = schedule_of(replace(config, settle_seconds=1000, channel="stable"))
+    assert schedule.step()
+    (found,) = published(broker, config)
+    with broker.client() as client:
+        client.wait_for_state(found["packet_id"], {"approved"}, 120)
+        assert not schedule.step()
+        assert client.channel(name_of(config), "stable").packet_id == found["packet_id"]
+    line = Checkpoints(config.state).read(name_of(config))
+    assert line.published
+    assert line.published.led
+
+
+def test_a_channel_that_is_anothers_to_lead_stays(
+    broker: Stack, config: Config, schedule_of: ScheduleOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    with broker.client() as client:
+        first = client.publish(sign_packet(packet_of(small_knowledge(2), "0.9.0", name_of(config)), broker.admin))
+        client.wait_for_state(first["packet_id"], {"approved"}, 120)
+        pending(config, sign_packet(small_packet(name=name_of(config)), load_private(config.key)))
+        schedule = schedule_of(replace(config, settle_seconds=1000, channel="stable"))
+        assert schedule.step()
+        ours = published(broker, config)[-1]["packet_id"]
+        client.wait_for_state(ours, {"approved"}, 120)
+        schedule.step()
+        assert client.channel_etag(name_of(config), "stable") is None
+    assert "stays where it is" in caplog.text
+    assert not schedule.step()
