@@ -168,8 +168,8 @@ def _processes(stack: Stack, name: str) -> list[psutil.Process]:
 
 
 def _cpu(processes: list[psutil.Process]) -> float:
-    """Seconds on the CPU, in user and system mode, of a process and its children, also of those that ended: their parent
-    has reaped their times. (A connection that Postgres closes meanwhile would otherwise be counted backwards.)"""
+    """Seconds on the CPU, in user and system mode, of a process and its children, ended ones too: their
+    parent has reaped their times. A connection that Postgres closes meanwhile would otherwise be counted backwards."""
     reaped = processes[0].cpu_times()
     used = reaped.children_user + reaped.children_system
     for each in processes:
