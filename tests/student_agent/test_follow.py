@@ -16,9 +16,9 @@ from student_agent.config import Subscription
 from student_agent.follow import Follow
 from student_agent.records import Records
 from student_agent.take import Decision
-from tests.daemons import daemon, environment, until
+from tests.daemons import daemon, until
 from tests.small import packet_of, small_knowledge
-from tests.stack import Stack, stack
+from tests.stack import Stack
 from tests.student_agent.parts import write_checks
 from tests.student_agent.taking import children, intake_of
 from tests.student_agent.test_take import wrong_knowledge
@@ -27,9 +27,8 @@ BAD = 5
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with environment({"M2KT_BEAT_SECONDS": "0.5"}), stack(tmp_path_factory.mktemp("stack")) as found:
-        yield found
+def broker(running_stack: Stack) -> Stack:
+    return running_stack
 
 
 class Teacher:

@@ -3,7 +3,6 @@
 import random
 import resource
 from base64 import b64decode
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,15 @@ from student_agent.records import Records
 from student_agent.take import Decision
 from tests.killing import killer
 from tests.small import small_packet
-from tests.stack import Stack, stack
+from tests.stack import Stack
 from tests.student_agent.taking import HARMS, intake_of, run
 
 Spec = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with stack(tmp_path_factory.mktemp("stack")) as found:
-        yield found
+def broker(running_stack: Stack) -> Stack:
+    return running_stack
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +105,7 @@ def kill_while_taking(broker: Stack, packets: list[str], memory: Path, home: Pat
 def test_a_kill_at_a_random_line_leaves_the_old_or_the_new_and_one_report(
     broker: Stack, packets: list[str], memory_directory: Path, tmp_path: Path
 ) -> None:
-    kill_while_taking(broker, packets, memory_directory, tmp_path, 4, seed=20)
+    kill_while_taking(broker, packets, memory_directory, tmp_path, 2, seed=20)
 
 
 @pytest.mark.nightly
@@ -126,7 +124,7 @@ def test_a_recall_that_is_killed_is_obeyed_afterwards_and_reported_once(
     with killer("tests.student_agent.taking", "recall") as helper:
         spec = new_student(broker, packets, memory_directory, tmp_path / "whole")
         total = helper.run({**spec, "packet_id": packets[0]})["lines"]
-        for number in range(3):
+        for number in range(2):
             spec = {**new_student(broker, packets, memory_directory, tmp_path / str(number)), "packet_id": packets[0]}
             helper.run(spec, lines=dice.randint(1, total))
             helper.run(spec)

@@ -1,7 +1,6 @@
 """A teacher that is killed with -9 publishes every state of its model, and none twice."""
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,12 @@ import pytest
 
 from m2kt.agent.directory import digest
 from tests.killing import Killer, killer
-from tests.stack import Stack, stack
+from tests.stack import Stack
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with stack(tmp_path_factory.mktemp("stack")) as found:
-        yield found
+def broker(running_stack: Stack) -> Stack:
+    return running_stack
 
 
 def teacher(broker: Stack, home: Path, name: str) -> dict[str, Any]:
@@ -68,7 +66,7 @@ def check(broker: Stack, spec: dict[str, Any], states: list[str]) -> None:
 
 def test_a_kill_at_a_random_line_publishes_nothing_twice(broker: Stack, tmp_path: Path) -> None:
     with killer("tests.teacher_agent.publishing", "run") as helper:
-        kill_often(broker, helper, teacher(broker, tmp_path, "few"), 5, seed=30)
+        kill_often(broker, helper, teacher(broker, tmp_path, "few"), 3, seed=30)
 
 
 @pytest.mark.nightly

@@ -24,15 +24,14 @@ from teacher_agent.config import Config
 from teacher_agent.schedule import Schedule
 from tests.models import EXAMPLES
 from tests.small import packet_of, small_knowledge, small_packet
-from tests.stack import Stack, stack
+from tests.stack import Stack
 
 TINY = {"probes": 120, "least_chains": 8, "least_support": 1, "floor": 0.2, "swap": {"chains": 8, "swaps": 1}}
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with stack(tmp_path_factory.mktemp("stack")) as found:
-        yield found
+def broker(running_stack: Stack) -> Stack:
+    return running_stack
 
 
 @pytest.fixture
@@ -164,6 +163,7 @@ def test_a_broker_that_is_away_costs_nothing_that_was_extracted(
     assert len(published(broker, config)) == 1
 
 
+@pytest.mark.nightly
 def test_a_model_that_gives_no_packet_is_not_asked_again(
     broker: Stack, config: Config, schedule_of: ScheduleOf
 ) -> None:

@@ -14,19 +14,17 @@ from m2kt.client import Client
 from m2kt.errors import Conflict, LeaseLost, SessionEnded
 from m2kt.signing import sign_packet
 from m2kt.signing.keys import generate, load_private, write_private
-from tests.daemons import Daemon, daemon, environment, until
+from tests.daemons import Daemon, daemon, until
 from tests.models import EXAMPLES
 from tests.small import small_packet
-from tests.stack import Stack, stack
+from tests.stack import Stack
 
 _names = (f"t-{number}" for number in itertools.count())
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    quick = {"M2KT_BEAT_SECONDS": "0.5", "M2KT_LEASE_SECONDS": "20"}
-    with environment(quick), stack(tmp_path_factory.mktemp("stack")) as found:
-        yield found
+def broker(running_stack: Stack) -> Stack:
+    return running_stack
 
 
 @pytest.fixture
@@ -81,6 +79,7 @@ def test_of_two_daemons_with_one_key_the_older_stops(
     assert "left: SIGTERM" in newer.said()
 
 
+@pytest.mark.nightly
 def test_two_daemons_never_share_a_state(broker: Stack, client: Client, key: Path, site: str, tmp_path: Path) -> None:
     with teacher(broker, key, site, tmp_path) as first:
         until(lambda: "session epoch" in first.said(), "the session")
@@ -119,6 +118,7 @@ def test_a_lost_lease_ends_the_work_and_publishes_nothing(
     assert list((tmp_path / "state" / "packets").iterdir()) == []
 
 
+@pytest.mark.nightly
 def test_a_daemon_that_leaves_hands_its_job_back_and_leaves_no_process(
     broker: Stack, client: Client, key: Path, site: str, tmp_path: Path
 ) -> None:
@@ -133,6 +133,7 @@ def test_a_daemon_that_leaves_hands_its_job_back_and_leaves_no_process(
     assert (found["state"], found["attempt"]) == ("queued", 0)
 
 
+@pytest.mark.nightly
 def test_a_drain_order_lets_what_runs_finish(
     broker: Stack, client: Client, key: Path, site: str, tmp_path: Path
 ) -> None:
@@ -145,6 +146,7 @@ def test_a_drain_order_lets_what_runs_finish(
     assert "the broker told it to drain" in each.said()
 
 
+@pytest.mark.nightly
 def test_a_revoked_agent_stops(broker: Stack, client: Client, key: Path, site: str, tmp_path: Path) -> None:
     with teacher(broker, key, site, tmp_path) as each:
         until(lambda: "session epoch" in each.said(), "the session")
