@@ -1,19 +1,23 @@
 """Publishing, listing, showing and revoking packets."""
 
+import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response, status
 
 from broker.models import PacketState
 from broker.schemas.channels import VersionText
+from broker.schemas.leases import Fence, SessionId
 from broker.schemas.packets import PacketDetail, PacketOut, PacketPage, RevokeIn
 from broker.schemas.types import DomainText, PacketName, PacketRef, ProjectName
-from broker.services import packets, publishing
+from broker.services import leases, packets, publishing
 from broker.services.agents import PUBLISHING, Principal
+from broker.services.leases import Held
 from broker.services.versions import exact, latest
-from broker.web.deps import CallerDep, DeskDep, PublicScopeDep, PublisherDep, SessionDep, UploadDep, allow
+from broker.web.deps import ContextDep, DeskDep, PublicScopeDep, PublisherDep, SessionDep, UploadDep, allow
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
+from m2kt.errors import UsageError
 
 MEDIA_TYPE = "application/vnd.m2kt.packet"
 _BODY = {
@@ -28,6 +32,22 @@ SignerDep = Annotated[Principal, Depends(allow(*sorted(PUBLISHING)))]
 router = APIRouter(prefix="/v1", tags=["packets"])
 
 
+async def under_lease(
+    job: Annotated[uuid.UUID | None, Query()] = None,
+    fence: Annotated[Fence | None, Query()] = None,
+    session: Annotated[SessionId | None, Query()] = None,
+) -> tuple[str, Held] | None:
+    """The lease under which something is written, if the caller names one: whole."""
+    if job is None and fence is None and session is None:
+        return None
+    if job is None or fence is None or session is None:
+        raise UsageError("a lease has a job, a fence and a session", hint="Name all three, or none.")
+    return session, Held(job, fence)
+
+
+LeaseDep = Annotated[tuple[str, Held] | None, Depends(under_lease)]
+
+
 @router.post(
     "/packets",
     status_code=status.HTTP_201_CREATED,
@@ -37,14 +57,17 @@ router = APIRouter(prefix="/v1", tags=["packets"])
 def publish(
     data: UploadDep,
     signed: PublisherDep,
-    desk: DeskDep,
+    context: ContextDep,
     session: SessionDep,
     response: Response,
+    lease: LeaseDep,
     project: Annotated[ProjectName | None, Query()] = None,
 ) -> PacketOut:
     """Publish a packet. Idempotent by packet id; a new valid signature on a known packet is added to it. ``project`` is
-    for those who are at home in every one."""
-    published = publishing.publish(session, desk, data, publisher=signed.principal, project=project)
+    for those who are at home in every one. With ``job``, ``fence`` and ``session`` only while that lease is held."""
+    if lease is not None:
+        leases.require(session, signed.principal, *lease, context.settings.lease_seconds)
+    published = publishing.publish(session, context.desk, data, publisher=signed.principal, project=project)
     packet = published.packet
     response.headers["Location"] = f"/v1/packets/{packet.packet_id}"
     if not published.fresh:
@@ -89,14 +112,14 @@ def revoke(packet_id: PacketRef, body: RevokeIn, caller: SignerDep, desk: DeskDe
 
 
 @router.post("/packets/{packet_id}/yank", responses=documented(401, 403, 404, 409))
-def yank(packet_id: PacketRef, body: RevokeIn, caller: CallerDep, desk: DeskDep, session: SessionDep) -> PacketOut:
+def yank(packet_id: PacketRef, body: RevokeIn, caller: SignerDep, desk: DeskDep, session: SessionDep) -> PacketOut:
     """Advise against a packet: pulls by its id go on with a `Warning`, lists and channels lead to it no more."""
     packet = packets.yank(session, desk.key, packet_id, reason=body.reason, by=caller)
     return PacketOut.of(packet, packets.signatures(session, [packet_id])[packet_id])
 
 
 @router.post("/packets/{packet_id}/unyank", responses=documented(401, 403, 404, 409))
-def unyank(packet_id: PacketRef, body: RevokeIn, caller: CallerDep, desk: DeskDep, session: SessionDep) -> PacketOut:
+def unyank(packet_id: PacketRef, body: RevokeIn, caller: SignerDep, desk: DeskDep, session: SessionDep) -> PacketOut:
     """Take that advice back."""
     packet = packets.unyank(session, desk.key, packet_id, reason=body.reason, by=caller)
     return PacketOut.of(packet, packets.signatures(session, [packet_id])[packet_id])
@@ -111,14 +134,14 @@ def versions(name: PacketName, _: PublicScopeDep, session: SessionDep, yanked: b
 
 
 @router.get("/names/{name:path}/versions/{version}", responses=documented(404))
-def exact_version(name: PacketName, version: VersionText, session: SessionDep) -> PacketDetail:
+def exact_version(name: PacketName, version: VersionText, _: PublicScopeDep, session: SessionDep) -> PacketDetail:
     """One version, whatever its state: how one finds what was yanked."""
     packet = exact(session, name, version)
     return PacketDetail.of(packet, packets.signatures(session, [packet.packet_id])[packet.packet_id])
 
 
 @router.get("/names/{name:path}/latest", responses=documented(404))
-def latest_version(name: PacketName, session: SessionDep, pre: bool = False) -> PacketDetail:
+def latest_version(name: PacketName, _: PublicScopeDep, session: SessionDep, pre: bool = False) -> PacketDetail:
     """The highest approved version (semantic versioning 2.0.0); with ``pre``, or where there is nothing else,
     pre-releases count."""
     packet = latest(session, name, pre=pre)

@@ -6,8 +6,9 @@ from sqlalchemy.orm import Session
 
 from broker.models import Activation, AgentKey
 
-DECISIONS = {"accepted": True, "unverified": True, "recalled": False, "removed": False}
-"""Whether the packet is in force after an outcome. Any other one (``rolled-back``) left the student as it was."""
+DECISIONS = {"accepted": True, "accepted-unverified": True, "replaced": False, "recalled": False, "removed": False}
+"""Whether the packet is in force after an outcome; docs/daemons.md has the decisions. Any other one (``rolled-back``)
+left the student as it was."""
 
 
 def note(session: Session, signer: str, packet_id: str, decision: str) -> None:
