@@ -74,8 +74,8 @@ class Sender:
     """Signed requests over one connection, without a library's overhead: on two cores the client must not be the
     bottleneck. Raises OSError or HTTPException when the broker is away."""
 
-    def __init__(self, url: str, key: PrivateKey) -> None:
-        self._url, self._key = url, key
+    def __init__(self, url: str, key: PrivateKey, session: str | None = None) -> None:
+        self._url, self._key, self._session = url, key, session
         parts = urlsplit(url)
         self._host = parts.netloc
         self._connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=15)
@@ -84,7 +84,9 @@ class Sender:
         """Status and answer."""
         data = json.dumps(body).encode()
         digest, at = sha256(data).digest(), int(time.time())
-        signed = sign_request("POST", self._url + path, {"Host": self._host}, digest, self._key, at, new_nonce())
+        signed = sign_request(
+            "POST", self._url + path, {"Host": self._host}, digest, self._key, at, new_nonce(), self._session
+        )
         told = {**signed, "Content-Type": "application/json", **headers}
         try:
             self._connection.request("POST", path, data, told)

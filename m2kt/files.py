@@ -16,7 +16,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):  # the last by a limit on the size of files
             raise DiskFull(f"no space left to write {path}") from error
         raise UsageError(
             f"cannot write {path}: {error.strerror or error}", hint="Name a place you may write to."

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ class State:
 
     def memories(self) -> list[Path]:
         """Directories of the active memories, in order."""
-        return [self.root / "memories" / each.memory for each in self.active()]
+        return [self.memory(each) for each in self.active()]
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -83,10 +83,24 @@ class State:
                 shutil.rmtree(fresh, ignore_errors=True)
         return Active(packet_id, name)
 
-    def activate(self, adopted: Active) -> None:
-        """Put an adopted memory in force, in place of an older one of the same packet (both within `changing`)."""
-        read_card(self.root / "memories" / adopted.memory)
-        self._point([*(each for each in self.active() if each.packet_id != adopted.packet_id), adopted])
+    def others(self, name: str) -> list[Active]:
+        """What is in force under another name than ``name`` (``acme/chains``)."""
+        return [each for each in self.active() if self.name(each) != name]
+
+    def name(self, active: Active) -> str:
+        """The name of a packet in force, without its version."""
+        return read_card(self.memory(active)).packet.rpartition("@")[0]
+
+    def memory(self, active: Active) -> Path:
+        """The directory of its memory."""
+        return self.root / "memories" / active.memory
+
+    def activate(self, adopted: Active, replacing: Collection[str] = ()) -> None:
+        """Put an adopted memory in force, in place of an older one of the same packet and of the packets ``replacing``
+        (ids), all by one pointer (within `changing`)."""
+        read_card(self.memory(adopted))
+        gone = {adopted.packet_id, *replacing}
+        self._point([*(each for each in self.active() if each.packet_id not in gone), adopted])
 
     def remove(self, packet_id: str) -> None:
         """Take a packet out of force and delete its memory; `NotFound` when it is not in force."""

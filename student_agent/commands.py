@@ -6,9 +6,13 @@ from typing import Annotated
 
 import typer
 
+from m2kt.agent.config import configure
+from m2kt.agent.daemon import log_to_stderr
 from m2kt.cli.bars import bars
 from m2kt.signing.keys import TrustStore, load_private
+from student_agent import daemon
 from student_agent.activation import State
+from student_agent.config import Config
 from student_agent.recall import obey
 from student_agent.service import take_from_broker
 from student_agent.take import Decision, Policy, Student
@@ -58,6 +62,32 @@ def take(
     typer.echo(f"{outcome.decision}: {outcome.reason}")
     if outcome.decision == Decision.ROLLED_BACK:
         raise typer.Exit(3)
+
+
+@app.command()
+def run(
+    config: Annotated[Path | None, typer.Option(help="TOML file with these options, written with underscores.")] = None,
+    broker: Annotated[str | None, typer.Option(help="URL of the broker.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Private key of this agent (mode 0600).")] = None,
+    trust: Annotated[
+        Path | None, typer.Option(help="Directory of public keys: the teachers' and the broker's.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Hugging Face directory of the student; it is never written.")
+    ] = None,
+    state: Annotated[Path | None, typer.Option(help="Where this student keeps what it took and decided.")] = None,
+    subscribe: Annotated[list[str] | None, typer.Option(help="NAME:CHANNEL to follow; repeatable.")] = None,
+    checks: Annotated[Path | None, typer.Option(help="Sealed checks (JSON lines) to verify behaviour with.")] = None,
+    general: Annotated[Path | None, typer.Option(help="Text outside the domain.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1)] = None,
+    poll_seconds: Annotated[float | None, typer.Option(help="Between two looks at the channels.", min=0.05)] = None,
+    drain_seconds: Annotated[float | None, typer.Option(help="For what runs, when told to leave.", min=0)] = None,
+) -> None:
+    """Follow channels until told to leave (TERM): take what is approved, obey recalls, report. docs/daemons.md."""
+    given = {name: value for name, value in locals().items() if name != "config" and value != []}
+    log_to_stderr()
+    daemon.run(configure(Config, config, given))
 
 
 @app.command()

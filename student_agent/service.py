@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from m2kt.agent.child import OnProgress, progress
+from m2kt.agent.directory import digest
 from m2kt.client import Client, LogRules
-from m2kt.client.predicates import OUTCOME
 from m2kt.errors import UsageError
 from m2kt.log import Memory, NoteKey
-from m2kt.packet import PacketId
-from m2kt.signing import PrivateKey, TrustStore, attest, key_id
+from m2kt.signing import PrivateKey, TrustStore
 from m2kt.signing.keys import load_private
+from student_agent.intake import Intake
 from student_agent.specs import check_spec
-from student_agent.take import Outcome, Policy, Student, predicate, take
+from student_agent.take import Outcome, Policy, Student
 
 REQUIRED = ("packet_id", "broker", "key", "trust", "model", "state")
 OPTIONAL = ("checks", "general", "device", "threads", "schedule", "policy", "log", "session")
@@ -34,18 +34,17 @@ def take_from_broker(
     """Pull ``packet_id``, take it (`take`), and report what it did, signed by this student's key.
 
     The last checkpoint of the broker's log is kept beside the student's state, so that a log that changes its past, or
-    stands still, shows.
+    stands still, shows. What an earlier take left undone or untold is caught up with first.
     """
-    with Client(broker, key, trust, log=_log_rules(student, policy), session=session) as client:
-        data = client.fetch(packet_id)
-        counted = client.verify(packet_id, data).key_ids
-        outcome = take(data, TrustStore(trust[each] for each in counted), student, policy, on_progress, log)
-        told = predicate(outcome, key_id(key.public_key()))
-        client.report_outcome(attest(PacketId(packet_id), OUTCOME, told, key))
+    with Client(broker, key, trust, log=log_rules(student, policy), session=session) as client:
+        intake = Intake(client, key, trust, student, policy, digest(student.model), log, on_progress)
+        intake.recover()
+        outcome = intake.take(packet_id)
+        intake.report()
     return outcome
 
 
-def _log_rules(student: Student, policy: Policy) -> LogRules:
+def log_rules(student: Student, policy: Policy) -> LogRules:
     return LogRules(
         required=policy.require_log,
         wait_seconds=policy.log_seconds,

@@ -5,6 +5,7 @@ process which checks never learns.
 """
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,7 +16,10 @@ from m2kt.agent.child import OnProgress, run_child
 from m2kt.files import write_atomically
 from m2kt.signing import TrustStore, verify_packet
 from m2kt.signing.keys import write_public
-from student_agent.activation import State
+from student_agent.activation import Active, State
+
+Run = Callable[..., dict[str, Any]]
+"""How children are run: `run_child`, or the daemon's, which ends them when it must leave."""
 
 
 class Decision(StrEnum):
@@ -24,6 +28,14 @@ class Decision(StrEnum):
     ACCEPTED = "accepted"
     UNVERIFIED = "accepted-unverified"
     ROLLED_BACK = "rolled-back"
+    REFUSED = "refused"
+    """It cannot be aligned with this student at all."""
+    REPLACED = "replaced"
+    """It was in force until another version of its name took its place."""
+    REMOVED = "removed"
+    """It was in force, and was taken out for another reason."""
+    RECALLED = "recalled"
+    """The broker took it back, and it left, if it was in force."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,8 @@ class Policy:
     delta: float = 0.0
     confidence: float = 0.95
     perplexity_rise: float = 0.01
+    regression: float = 0.02
+    """Most accuracy that a new version may lose against the one in force that it would replace."""
     activate_unverified: bool = False
     require_log: bool = True
     """Refuse packets whose receipt the broker's log does not hold."""
@@ -68,14 +82,38 @@ class Outcome:
     time: str
 
 
+Commit = Callable[[State, Active | None, Outcome], None]
+"""Writes down what was decided and puts the memory in force, if there is one; called while the state is locked."""
+
+
+def put_in_force(state: State, adopted: Active | None, _: Outcome) -> None:
+    """Activate in place of other versions of the same name. Nothing is written down: for takes that nobody follows."""
+    if adopted is not None:
+        state.activate(adopted, versions_of(state, adopted))
+
+
+def versions_of(state: State, adopted: Active) -> list[str]:
+    """Ids of the packets in force that have the name of an adopted one."""
+    name = state.name(adopted)
+    return [each.packet_id for each in state.active() if state.name(each) == name]
+
+
 def take(
-    data: bytes, trust: TrustStore, student: Student, policy: Policy, on_progress: OnProgress, log: Path
+    data: bytes,
+    trust: TrustStore,
+    student: Student,
+    policy: Policy,
+    on_progress: OnProgress,
+    log: Path,
+    run: Run = run_child,
+    commit: Commit = put_in_force,
 ) -> Outcome:
     """Take the packet in ``data``.
 
     1. Verify its signature against ``trust``.
     2. Align it in a child that holds the packet and the student and nothing else.
-    3. Check the student's behaviour with it in another child, on the half of the checks that decides.
+    3. Check the student's behaviour with it in another child, on the half of the checks that decides; another version
+       of the same name that is in force stands back for it, and is compared with it.
     4. Activate it when ``policy`` allows; otherwise nothing was changed and nothing needs undoing.
     """
     # 1.
@@ -89,17 +127,31 @@ def take(
         # 2.
         spec: dict[str, Any] = {"packet": str(packet), "trust": str(keys), "model": str(student.model)}
         spec |= {"out": str(memory), **_machine(student), "schedule": student.schedule}
-        alignment = run_child("student_agent", "align", spec, on_progress=on_progress, log=log)
+        alignment = run("student_agent", "align", spec, on_progress=on_progress, log=log)
         # 3.
-        behaviour = _behaviour(student, memory, policy, on_progress, log)
+        name = verified.packet.manifest.name
+        behaviour = _behaviour(
+            student,
+            name,
+            memory,
+            policy,
+            lambda job, told: run("student_agent", job, told, on_progress=on_progress, log=log),
+        )
         # 4.
         decision, reason = decide(behaviour, policy)
-        if decision != Decision.ROLLED_BACK:
-            state = State(student.state)
+        outcome = Outcome(verified.packet.packet_id, decision, reason, alignment, behaviour, now())
+        state = State(student.state)
+        if decision == Decision.ROLLED_BACK:
+            commit(state, None, outcome)
+        else:
             with state.changing():
-                state.activate(state.adopt(memory))
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Outcome(verified.packet.packet_id, decision, reason, alignment, behaviour, now)
+                commit(state, state.adopt(memory), outcome)
+    return outcome
+
+
+def now() -> str:
+    """The time as outcomes tell it; to the microsecond, so that two decisions of one second are two statements."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _made(directory: Path) -> Path:
@@ -112,22 +164,26 @@ def _machine(student: Student) -> dict[str, Any]:
 
 
 def _behaviour(
-    student: Student, memory: Path, policy: Policy, on_progress: OnProgress, log: Path
+    student: Student, name: str, memory: Path, policy: Policy, run: Callable[[str, dict[str, Any]], dict[str, Any]]
 ) -> dict[str, Any] | None:
-    """Before and after, with the packets that are in force already on both sides; None without checks."""
+    """Before and after, with the packets of other names in force on both sides; None without checks."""
     if student.checks is None:
         return None
+    state = State(student.state)
+    beside = state.others(name)
+    replaced = [each for each in state.active() if each not in beside]
     spec = {
         "model": str(student.model),
         "memories": [str(memory)],
-        "beside": [str(each) for each in State(student.state).memories()],
+        "beside": [str(state.memory(each)) for each in beside],
+        "replaced": [str(state.memory(each)) for each in replaced],
         "checks": str(student.checks),
         "part": "decide",
         "confidence": policy.confidence,
         **({"general": str(student.general)} if student.general else {}),
         **_machine(student),
     }
-    return run_child("student_agent", "verify", spec, on_progress=on_progress, log=log)
+    return run("verify", spec)
 
 
 def decide(behaviour: dict[str, Any] | None, policy: Policy) -> tuple[Decision, str]:
@@ -142,6 +198,9 @@ def decide(behaviour: dict[str, Any] | None, policy: Policy) -> tuple[Decision, 
             Decision.ROLLED_BACK,
             f"improvement of at least {policy.delta:.3f} is not proven: its lower bound is {low:.3f}",
         )
+    older = behaviour.get("accuracy_replaced")
+    if older is not None and behaviour["accuracy_after"] < older - policy.regression:
+        return Decision.ROLLED_BACK, f"accuracy {behaviour['accuracy_after']:.3f}; the version in force has {older:.3f}"
     before, after = behaviour["perplexity_before"], behaviour["perplexity_after"]
     if before is not None and not after <= before * (1 + policy.perplexity_rise):  # NaN is harm too
         return Decision.ROLLED_BACK, f"perplexity outside the domain rose from {before:.3f} to {after:.3f}"

@@ -21,7 +21,18 @@ from student_agent.specs import check_spec
 from student_agent.statistics import improvement_bound
 
 REQUIRED = ("model", "checks")
-OPTIONAL = ("memories", "beside", "state", "general", "part", "device", "threads", "max_new_tokens", "confidence")
+OPTIONAL = (
+    "memories",
+    "beside",
+    "replaced",
+    "state",
+    "general",
+    "part",
+    "device",
+    "threads",
+    "max_new_tokens",
+    "confidence",
+)
 
 
 @dataclass(frozen=True)
@@ -39,8 +50,9 @@ class Behaviour:
 
 def run(spec: dict[str, Any]) -> dict[str, Any]:
     """Spec: ``model`` directory, ``checks`` file; optional ``memories`` (directories), ``state`` (its active memories),
-    ``beside`` (memories in force both before and after), ``general`` text file, ``part`` (decide, report or all),
-    ``device``, ``threads``, ``max_new_tokens``, ``confidence``. Without memories only *before* is told.
+    ``beside`` (memories in force both before and after), ``replaced`` (memories that the new ones take the place of:
+    how the student does with them is told too), ``general`` text file, ``part`` (decide, report or
+    all), ``device``, ``threads``, ``max_new_tokens``, ``confidence``. Without memories only *before* is told.
     """
     check_spec(spec, REQUIRED, OPTIONAL)
     offline()
@@ -56,6 +68,11 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     directories += State(Path(spec["state"])).memories() if spec.get("state") else []
     if not directories:
         return result
+    if spec.get("replaced"):
+        older = (*beside, *(load_memory(Path(each), lm) for each in spec["replaced"]))
+        result |= _told(
+            "replaced", checks, behave(AlignedStudent(lm, older), checks, general, longest, "older version")
+        )
     memories = tuple(load_memory(each, lm) for each in directories)
     after = behave(AlignedStudent(lm, (*beside, *memories)), checks, general, longest, "student after")
     return {**result, **_told("after", checks, after), **compare(before, after, float(spec.get("confidence", 0.95)))}

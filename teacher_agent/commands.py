@@ -6,7 +6,12 @@ from typing import Annotated
 import typer
 
 from m2kt.agent.child import run_child
+from m2kt.agent.config import configure
+from m2kt.agent.daemon import log_to_stderr
 from m2kt.cli.bars import bars
+from m2kt.errors import UsageError
+from teacher_agent import daemon
+from teacher_agent.config import Config
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Extract knowledge from a model and publish it.")
 
@@ -51,3 +56,40 @@ def publish(
     typer.echo(f"{found['packet_id']}  {found['concepts']} concepts, {found['bytes']} bytes, {out}")
     if broker:
         typer.echo(f"published as {name}@{version}: {found['state']}")
+
+
+@app.command()
+def run(
+    config: Annotated[Path | None, typer.Option(help="TOML file with these options, written with underscores.")] = None,
+    broker: Annotated[str | None, typer.Option(help="URL of the broker.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Private key of this agent (mode 0600).")] = None,
+    model: Annotated[Path | None, typer.Option(help="Hugging Face directory of the teacher.")] = None,
+    state: Annotated[Path | None, typer.Option(help="Where this teacher keeps what it must remember.")] = None,
+    publish: Annotated[
+        list[str] | None, typer.Option("--publish", help="DOMAIN=NAME: publish whenever the model changes; repeatable.")
+    ] = None,
+    channel: Annotated[str | None, typer.Option(help="Lead this channel to what was published and approved.")] = None,
+    jobs: Annotated[bool | None, typer.Option("--jobs/--no-jobs", help="Lease extraction jobs, too.")] = None,
+    model_name: Annotated[list[str] | None, typer.Option(help="What jobs may call the model; repeatable.")] = None,
+    site: Annotated[str | None, typer.Option(help="Where this teacher stands, for the label site.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1)] = None,
+    look_seconds: Annotated[float | None, typer.Option(help="Between two looks at the model.", min=0.05)] = None,
+    settle_seconds: Annotated[float | None, typer.Option(help="A changed model must rest so long.", min=0)] = None,
+    drain_seconds: Annotated[float | None, typer.Option(help="For what runs, when told to leave.", min=0)] = None,
+) -> None:
+    """Follow the model, and do extraction jobs, until told to leave (TERM). docs/daemons.md has every option."""
+    given = {name: value for name, value in locals().items() if name not in ("config", "model_name", "publish")}
+    given |= {"model_names": model_name or None, "publish": _pairs(publish) or None}
+    log_to_stderr()
+    daemon.run(configure(Config, config, given))
+
+
+def _pairs(told: list[str] | None) -> dict[str, str]:
+    found = {}
+    for each in told or []:
+        domain, equals, name = each.partition("=")
+        if not (domain and equals and name):
+            raise UsageError(f"{each!r} is no DOMAIN=NAME", hint="Write it like chains=acme/chains.")
+        found[domain] = name
+    return found

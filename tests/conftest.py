@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from m2kt.dev import Addresses
+    from tests.stack import Stack
 
 # Before anything loads torch: two workers on two cores, and the same sums on every machine.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -102,6 +103,18 @@ def session(connection: "Connection") -> Iterator["Session"]:
 
     with Session(connection, join_transaction_mode="create_savepoint") as session:
         yield session
+
+
+@pytest.fixture(scope="session")
+def running_stack(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Stack]":
+    """Broker and worker as processes of their own, with quick heartbeats; one for all tests that share it, so their
+    agents and packets need names of their own."""
+    from tests.daemons import environment
+    from tests.stack import stack
+
+    quick = {"M2KT_BEAT_SECONDS": "0.5", "M2KT_LEASE_SECONDS": "20"}
+    with environment(quick), stack(tmp_path_factory.mktemp("stack")) as found:
+        yield found
 
 
 # The rules of a run

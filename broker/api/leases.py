@@ -50,5 +50,6 @@ def finish(job_id: uuid.UUID, body: FinishIn, caller: HolderDep, session: Sessio
 
 @router.post("/{job_id}/release", responses=documented(401, 403, 404, 409))
 def release(job_id: uuid.UUID, body: ReleaseIn, caller: HolderDep, session: SessionDep) -> JobOut:
-    """Give the job back unharmed."""
-    return JobOut.of(leases.release(session, caller, body.session, Held(job_id, body.fence)))
+    """Give the job back unharmed; ``reason`` stands in its trail."""
+    held = Held(job_id, body.fence)
+    return JobOut.of(leases.release(session, caller, body.session, held, body.reason, body.seconds))

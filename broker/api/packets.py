@@ -1,19 +1,23 @@
 """Publishing, listing, showing and revoking packets."""
 
+import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response, status
 
 from broker.models import PacketState
 from broker.schemas.channels import VersionText
+from broker.schemas.leases import Fence, SessionId
 from broker.schemas.packets import PacketDetail, PacketOut, PacketPage, RevokeIn
 from broker.schemas.types import DomainText, PacketName, PacketRef, ProjectName
-from broker.services import packets, publishing
+from broker.services import leases, packets, publishing
 from broker.services.agents import PUBLISHING, Principal
+from broker.services.leases import Held
 from broker.services.versions import exact, latest
-from broker.web.deps import DeskDep, PublicScopeDep, PublisherDep, SessionDep, UploadDep, allow
+from broker.web.deps import ContextDep, DeskDep, PublicScopeDep, PublisherDep, SessionDep, UploadDep, allow
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
+from m2kt.errors import UsageError
 
 MEDIA_TYPE = "application/vnd.m2kt.packet"
 _BODY = {
@@ -28,6 +32,22 @@ SignerDep = Annotated[Principal, Depends(allow(*sorted(PUBLISHING)))]
 router = APIRouter(prefix="/v1", tags=["packets"])
 
 
+async def under_lease(
+    job: Annotated[uuid.UUID | None, Query()] = None,
+    fence: Annotated[Fence | None, Query()] = None,
+    session: Annotated[SessionId | None, Query()] = None,
+) -> tuple[str, Held] | None:
+    """The lease under which something is written, if the caller names one: whole."""
+    if job is None and fence is None and session is None:
+        return None
+    if job is None or fence is None or session is None:
+        raise UsageError("a lease has a job, a fence and a session", hint="Name all three, or none.")
+    return session, Held(job, fence)
+
+
+LeaseDep = Annotated[tuple[str, Held] | None, Depends(under_lease)]
+
+
 @router.post(
     "/packets",
     status_code=status.HTTP_201_CREATED,
@@ -37,14 +57,17 @@ router = APIRouter(prefix="/v1", tags=["packets"])
 def publish(
     data: UploadDep,
     signed: PublisherDep,
-    desk: DeskDep,
+    context: ContextDep,
     session: SessionDep,
     response: Response,
+    lease: LeaseDep,
     project: Annotated[ProjectName | None, Query()] = None,
 ) -> PacketOut:
     """Publish a packet. Idempotent by packet id; a new valid signature on a known packet is added to it. ``project`` is
-    for those who are at home in every one."""
-    published = publishing.publish(session, desk, data, publisher=signed.principal, project=project)
+    for those who are at home in every one. With ``job``, ``fence`` and ``session`` only while that lease is held."""
+    if lease is not None:
+        leases.require(session, signed.principal, *lease, context.settings.lease_seconds)
+    published = publishing.publish(session, context.desk, data, publisher=signed.principal, project=project)
     packet = published.packet
     response.headers["Location"] = f"/v1/packets/{packet.packet_id}"
     if not published.fresh:

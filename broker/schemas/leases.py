@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from broker.schemas.jobs import KindName, MemoryMib, Word
-from broker.schemas.types import MAX_INT, JsonObject, LogText
+from broker.schemas.types import MAX_INT, JsonObject, Line, LogText
 from broker.services.jobs import Claim, Offer
 
 SessionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
@@ -100,5 +100,9 @@ class FinishIn(_In):
 
 
 class ReleaseIn(_In):
+    """``seconds`` later the job is due again: time for an agent that can do it, if this one cannot."""
+
     session: SessionId
     fence: Fence
+    reason: Line | None = None
+    seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0

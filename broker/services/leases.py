@@ -146,12 +146,19 @@ def finish(
     return _fresh(session, claimed.job)
 
 
-def release(session: Session, agent: Principal, session_id: str, claimed: Held) -> Job:
+def release(
+    session: Session, agent: Principal, session_id: str, claimed: Held, reason: str | None = None, seconds: float = 0.0
+) -> Job:
     """Give a job back unharmed; the attempt does not count."""
-    jobs.release(
-        session, _claim(session, agent, session_id, claimed.job, claimed.fence), why=f"{agent.name} gave it back"
-    )
+    why = f"{agent.name} gave it back" + (f": {reason}" if reason else "")
+    jobs.release(session, _claim(session, agent, session_id, claimed.job, claimed.fence), seconds=seconds, why=why)
     return _fresh(session, claimed.job)
+
+
+def require(session: Session, agent: Principal, session_id: str, claimed: Held, seconds: float) -> None:
+    """`LeaseLost` unless the agent holds this job: said in the transaction that writes the effect, and renewed by it,
+    so that a holder who was slow writes nothing."""
+    jobs.renew(session, _claim(session, agent, session_id, claimed.job, claimed.fence), seconds)
 
 
 def _claim(session: Session, agent: Principal, session_id: str, job_id: uuid.UUID, fence: int) -> Claim:

@@ -16,9 +16,10 @@ from broker.services.jobs import Buried, Claim
 from broker.worker.bench import Bench
 from broker.worker.children import Done, files
 from broker.worker.kinds import HANDLERS
-from broker.worker.lease import End, Lease
+from broker.worker.lease import Lease
 from broker.worker.tidy import remove
 from broker.worker.upkeep import bury
+from m2kt.agent.guard import End
 from m2kt.errors import (
     ChildFailed,
     DatabaseAway,

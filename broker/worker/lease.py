@@ -1,12 +1,8 @@
 """Holding a job while it runs: renewal beside the work, and the end of its child when the job is lost."""
 
 import logging
-import os
-import signal
 import threading
 import time
-from contextlib import suppress
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +13,11 @@ from broker.services import jobs, trail
 from broker.services.jobs import Claim
 from broker.worker.bench import Bench
 from m2kt.agent.child import Progress
+from m2kt.agent.guard import End, Guard
 from m2kt.errors import LeaseLost, Unavailable
-from m2kt.lifeline import Lifeline
 
 BEAT_SECONDS = 1.0
 """How soon a cancel is noticed."""
-
-GRACE_SECONDS = 3.0
-"""Between TERM and KILL: with the beat, a cancelled job's GPU is free within five seconds."""
 
 LOG_SECONDS = 5.0
 """Between two looks at a growing log."""
@@ -35,30 +28,21 @@ DRAIN_SECONDS = 3.0
 log = logging.getLogger(__name__)
 
 
-class End(StrEnum):
-    """Why a job must stop before it is done."""
-
-    LOST = "lost"
-    LEAVING = "leaving"
-
-
 class Lease:
     """Renews in a thread of its own, with a connection of its own, until the ``with`` block ends."""
 
     def __init__(self, bench: Bench, held: Claim, leaving: threading.Event) -> None:
         self._bench, self._held, self._leaving = bench, held, leaving
-        self._lock = threading.Lock()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"lease-{held.id}", daemon=True)
-        self._group: int | None = None
         self._reported = 0.0
         self._log: Path | None = None
         self._log_size, self._log_read = 0, 0.0
         self._remarks: list[tuple[str, dict[str, Any]]] = []
         self.expires = time.monotonic() + bench.settings.lease_seconds
         """By our own clock, a little later than the database has it: only it decides, this is when to stop asking."""
-        self.lifeline = Lifeline(bench.settings.lease_seconds + BEAT_SECONDS)
-        self.end: End | None = None
+        self._guard = Guard(bench.settings.lease_seconds + BEAT_SECONDS)
+        self.lifeline = self._guard.lifeline
 
     def __enter__(self) -> "Lease":
         self._thread.start()
@@ -68,17 +52,18 @@ class Lease:
         self._done.set()
         self._thread.join()
 
+    @property
+    def end(self) -> End | None:
+        return self._guard.end
+
     def guard(self, group: int, log: Path | None = None) -> None:
         """End this process group if the job must stop; keep the end of its log in the ledger."""
-        with self._lock:
-            self._group, self._log = group, log
-            if self.end is not None:
-                _signal(group, signal.SIGTERM)
+        self._log = log
+        self._guard.watch(group)
 
     def release(self) -> None:
         """The group has ended; its number may soon be somebody else's."""
-        with self._lock:
-            self._group = None
+        self._guard.release()
 
     def pause(self, seconds: float) -> None:
         """Sleep, as long as the job may go on."""
@@ -125,13 +110,13 @@ class Lease:
             if self._leaving.is_set():
                 left = left or time.monotonic()
                 if time.monotonic() - left > DRAIN_SECONDS:
-                    return self._stop(End.LEAVING)
+                    return self._guard.stop(End.LEAVING)
             begun = time.monotonic()
             if self._renewed():
                 self.expires = begun + seconds
                 self.lifeline.beat()
             elif self.end is not None or time.monotonic() > self.expires:
-                return self._stop(End.LOST)
+                return self._guard.stop(End.LOST)
 
     def _renewed(self) -> bool:
         try:
@@ -140,20 +125,10 @@ class Lease:
                 self._keep_growing_log(session)
             return True
         except LeaseLost:
-            self.end = End.LOST
+            self._guard.end = End.LOST
         except Unavailable as error:
             log.warning("the lease of job %s could not be renewed: %s", self._held.id, error.detail)
         return False
-
-    def _stop(self, end: End) -> None:
-        """TERM to the child's group, a grace period, then KILL."""
-        self.end = end
-        for how in (signal.SIGTERM, signal.SIGKILL):
-            with self._lock:
-                if self._group is not None:
-                    _signal(self._group, how)
-            if self._done.wait(GRACE_SECONDS):
-                return
 
 
 def _end_of(log: Path) -> bytes:
@@ -164,8 +139,3 @@ def _end_of(log: Path) -> bytes:
             return file.read(trail.MAX_LOG_BYTES)
     except OSError:
         return b""
-
-
-def _signal(group: int, how: signal.Signals) -> None:
-    with suppress(ProcessLookupError):  # it ended by itself just now
-        os.killpg(group, how)

@@ -1,1 +1,1 @@
-"""What every agent shares: the protocol between a supervisor and its child process."""
+"""What every agent shares: children and their end, sessions and heartbeats, leases, leaving, preflight."""

@@ -11,11 +11,13 @@ from typing import Annotated
 import typer
 
 from m2kt.agent import enrolment
+from m2kt.cli.doctor import doctor
 from m2kt.cli.remote import BrokerOption, Output, OutputOption, check_url, connect, show_facts, show_rows
 from m2kt.signing.keys import load_private, load_public
 from m2kt.signing.validity import parse_time
 
 app = typer.Typer(no_args_is_help=True, help="Enrol, register, list, drain and revoke agents.")
+app.command()(doctor)
 
 COLUMNS = ("name", "role", "project", "key_id", "created", "revoked_at", "draining", "session")
 TOKENS = ("id", "role", "project", "name_pattern", "made_by", "expires", "used", "key_id")

@@ -3,9 +3,10 @@
 import logging
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -82,13 +83,17 @@ class Client(AgentCalls, JobCalls, LifecycleCalls):
 
     # Packets
 
-    def publish(self, data: bytes, project: str | None = None) -> Json:
-        """Publish a signed container. A lost connection is tried again: publishing is idempotent by packet id."""
+    def publish(self, data: bytes, project: str | None = None, lease: Mapping[str, Any] | None = None) -> Json:
+        """Publish a signed container. A lost connection is tried again: publishing is idempotent by packet id.
+
+        With a lease (``job``, ``fence``, ``session``) only as long as it is held: `LeaseLost` otherwise.
+        """
+        params = {"project": project, **(lease or {})}
         for attempt in range(1, PUBLISH_ATTEMPTS + 1):
             try:
                 headers = {"Content-Type": PACKET}
                 response = self._transport.send(
-                    "POST", "/v1/packets", params={"project": project}, content=data, headers=headers, signed=True
+                    "POST", "/v1/packets", params=params, content=data, headers=headers, signed=True
                 )
                 return json_of(response)
             except Unavailable:

@@ -94,9 +94,11 @@ class JobCalls(Calls):
         body = {"session": session, "fence": lease["fence"], "outcome": outcome, **said}
         return self._transport.post(f"/v1/leases/{lease['job']}/finish", body)
 
-    def release_job(self, lease: Json, session: str) -> Json:
-        """Give a leased job back unharmed."""
-        return self._transport.post(f"/v1/leases/{lease['job']}/release", {"session": session, "fence": lease["fence"]})
+    def release_job(self, lease: Json, session: str, *, reason: str | None = None, seconds: float = 0.0) -> Json:
+        """Give a leased job back unharmed; ``seconds`` later it is due again."""
+        why = {"reason": reason} if reason else {}
+        body = {"session": session, "fence": lease["fence"], "seconds": seconds, **why}
+        return self._transport.post(f"/v1/leases/{lease['job']}/release", body)
 
 
 def parse_events(lines: Iterator[str]) -> Iterator[tuple[int | None, str, Json]]:
