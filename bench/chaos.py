@@ -6,7 +6,8 @@ Everything runs in a temporary directory, with leases of three seconds. Beside t
 until their leases are over and then try to finish, and the worker itself is stopped now and then. Jobs, packets and
 their effects are compared with what was acknowledged once the load has ended and the ledger had time to settle.
 
-``lost``: acknowledged and not done. ``double_effects``: jobs that succeeded twice, packets with two verdicts.
+``lost``: acknowledged and not done, or done without its packet. ``double_effects``: jobs that succeeded twice, packets
+with two verdicts, packets of an attempt that did not succeed.
 ``stuck``: not ended at the end. ``recovery``: from a kill until a job ordered after it is done and every job that was
 running is ended or another's; it includes starting the killed program again.
 """
@@ -34,20 +35,34 @@ from m2kt.errors import M2KTError
 
 LEASE_SECONDS = 3.0
 SETTLE_SECONDS = 90.0
+"""Without one job that ends, while some have not: then they are stuck."""
+
+CHILD_SECONDS = 60.0
 VICTIMS = ("broker", "worker", "child", "valkey", "postgres")
 STAND_IN = """
 import sys, time
+from pathlib import Path
+
+import numpy as np
+
 from m2kt.agent.child import progress, run_job
+from m2kt.signing import sign_packet
+from m2kt.signing.keys import load_private
+from tests.small import small_packet
 
 def job(spec):
     end = time.monotonic() + spec["settings"]["seconds"]
+    packet = small_packet(spec["version"], spec["name"], attention__mean=np.random.rand(1, 5).astype(np.float16))
     while time.monotonic() < end:
         progress("working", 1, 2)
         time.sleep(0.1)
-    return {"done": True}
+    Path(spec["out"]).write_bytes(sign_packet(packet, load_private(Path(spec["key"]))))
+    return {"packet_id": packet.packet_id}
 
 sys.exit(run_job(job))
 """
+"""Every attempt makes another packet of the same name: were two of them published, or one of an attempt that lost its
+lease, it would show."""
 
 
 def main() -> None:
@@ -62,6 +77,7 @@ def main() -> None:
 
 def run(kills: int, seed: int) -> dict[str, float | int]:
     """The figures of one run."""
+    begun = time.monotonic()
     with _stand_in() as path, embedded({"M2KT_LEASE_SECONDS": f"{LEASE_SECONDS:g}", "PYTHONPATH": path}) as stack:
         load, stalls = Load(stack, seed), Stalls(stack, LEASE_SECONDS, rounds=max(2, kills * 3 // 10))
         load.start()
@@ -73,6 +89,7 @@ def run(kills: int, seed: int) -> dict[str, float | int]:
     return {
         "kills": kills,
         **figures,
+        "minutes": round((time.monotonic() - begun) / 60, 1),
         "stale_tried": stalls.tried,
         "stale_refused": stalls.refused,
         "recovery_p99_s": round(percentile(recoveries, 0.99), 2),
@@ -82,7 +99,8 @@ def run(kills: int, seed: int) -> dict[str, float | int]:
 
 @contextmanager
 def _stand_in() -> Iterator[str]:
-    """A PYTHONPATH in which `teacher_agent` is a small program that only takes time: this run is about the worker."""
+    """A PYTHONPATH in which `teacher_agent` is a small program that takes time and signs a packet: this run is
+    about the worker."""
     with TemporaryDirectory(prefix="m2kt-chaos-") as folder:
         package = Path(folder) / "teacher_agent"
         package.mkdir()
@@ -130,7 +148,7 @@ def _end(stack: Stack, victim: str) -> None:
         while birth(pid) is not None:  # a server that is just dying must not be taken for one that runs
             time.sleep(0.005)
         return
-    worker, end = psutil.Process(_pid(stack, "worker")), time.monotonic() + 15
+    worker, end = psutil.Process(_pid(stack, "worker")), time.monotonic() + CHILD_SECONDS
     while time.monotonic() < end:
         for each in worker.children():
             with suppress(psutil.Error):
@@ -138,7 +156,7 @@ def _end(stack: Stack, victim: str) -> None:
                     each.kill()
                     return
         time.sleep(0.01)
-    raise TimeoutError("the worker had no child for 15 s")
+    raise TimeoutError(f"the worker had no child for {CHILD_SECONDS:g} s")
 
 
 def _up(stack: Stack) -> None:
@@ -189,22 +207,30 @@ def _verdict(stack: Stack, load: Load) -> dict[str, int]:
         "GROUP BY packet_id HAVING count(*) > 1",
     )
     approved = {row[0] for row in _rows(stack, "SELECT packet_id FROM packets WHERE state = 'approved'")}
+    drafts = {row[0] for row in _rows(stack, "SELECT packet_id FROM packets WHERE name LIKE 'chaos/%'")}
+    query = "SELECT result->>'packet_id' FROM jobs WHERE kind = 'extract' AND state = 'succeeded'"
+    extracted = {row[0] for row in _rows(stack, query)}
+    for row in _rows(stack, "SELECT kind, state, needs_site, error->>'detail', count(*) FROM jobs GROUP BY 1, 2, 3, 4"):
+        print(*row, file=sys.stderr)
     lost = [each for each in load.acknowledged if jobs.get(each) != "succeeded"]
-    unapproved = set(load.packets) - approved
+    missing = (set(load.packets) | extracted) - approved
     return {
         "acknowledged": len(load.acknowledged) + len(load.packets),
         "jobs": len(jobs),
-        "lost": len(lost) + len(unapproved),
-        "double_effects": len(twice) + len(verdicts),
+        "drafts": len(drafts),
+        "lost": len(lost) + len(missing),
+        "double_effects": len(twice) + len(verdicts) + len(drafts - extracted),
         "stuck": sum(state in ("queued", "running") for state in jobs.values()),
     }
 
 
 def _settle(stack: Stack) -> None:
-    end = time.monotonic() + SETTLE_SECONDS
-    while time.monotonic() < end:
-        if not _rows(stack, "SELECT 1 FROM jobs WHERE state IN ('queued', 'running') LIMIT 1"):
-            return
+    """Wait as long as jobs go on ending: how many wait is the load's doing."""
+    left, end = -1, time.monotonic() + SETTLE_SECONDS
+    while left and time.monotonic() < end:
+        now = int(_rows(stack, "SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')")[0][0])
+        if now != left:
+            left, end = now, time.monotonic() + SETTLE_SECONDS
         time.sleep(0.3)
 
 

@@ -12,9 +12,10 @@ from m2kt.domains import load as load_domain
 from m2kt.neural.models import LanguageModel, load, offline, pick_device, set_threads
 from m2kt.packet import Packet
 from m2kt.packet.knowledge import Knowledge
-from teacher_agent.build import Label, build
+from teacher_agent.build import build
 from teacher_agent.concepts import Concepts, Key, Sums, condense, gather
 from teacher_agent.extract import Extraction, Settings, Survey, assemble, survey
+from teacher_agent.label import Label
 from teacher_agent.roles import SwapSettings
 
 SHARE = 0.5

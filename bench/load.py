@@ -87,11 +87,11 @@ class Load:
 def _some_job(dice: random.Random) -> dict[str, Any]:
     spec: dict[str, Any]
     kind = dice.random()
-    if kind < 0.15:
+    if kind < 0.05:
         spec = {
             "model": "m",
             "domain": "d",
-            "name": "n",
+            "name": f"chaos/{uuid.uuid4()}",
             "version": "1.0.0",
             "settings": {"seconds": dice.random() * 2},
         }

@@ -12,16 +12,18 @@ from broker import api, dashboard
 from broker.api import metrics
 from broker.db import Sessions, make_engine, make_sessions
 from broker.jobs import Bell
+from broker.sealing import SealKey
 from broker.services.agents import read_standing
+from broker.services.callers import Callers
 from broker.services.publishing import Desk
 from broker.services.sequencer import read_keeper
 from broker.settings import Settings
 from broker.storage.postgres import PostgresBlobs
-from broker.web import problems
+from broker.web import declared, problems
 from broker.web.closing import Closing
 from broker.web.deps import Context
 from broker.web.limits import BodyLimit
-from broker.worker.upkeep import Upkeep
+from broker.worker.upkeep import Terms, Upkeep
 from m2kt import __version__
 from m2kt.signing.keys import PrivateKey
 
@@ -29,11 +31,11 @@ from m2kt.signing.keys import PrivateKey
 def create_app(settings: Settings | None = None, *, sessions: Sessions | None = None) -> FastAPI:
     """The broker. ``sessions`` takes the place of the database that the settings name (tests)."""
     settings = settings or Settings.from_environment()
-    engine = make_engine(settings.database_url) if sessions is None else None
-    sessions = sessions or make_sessions(engine)  # type: ignore[arg-type]  # one of the two is there
     key = settings.signing_key()
+    engine = make_engine(settings.database_url, SealKey.of(key)) if sessions is None else None
+    sessions = sessions or make_sessions(engine)  # type: ignore[arg-type]  # one of the two is there
     bell, desk, closing = Bell(settings.redis_url), _desk(settings, key), Closing()
-    upkeep = Upkeep(sessions, bell, desk.key, settings.keep_days)
+    upkeep = Upkeep(sessions, bell, desk.key, settings.keep_days, Terms.of(settings))
     app = FastAPI(
         title="M2KT broker",
         version=__version__,
@@ -43,13 +45,15 @@ def create_app(settings: Settings | None = None, *, sessions: Sessions | None = 
         redoc_url=None,
     )
     keeper = read_keeper(key, settings.log_origin, settings.former_broker_keys, settings.log_quorum)
-    app.state.context = Context(settings, sessions, upkeep.nudge, desk, closing, keeper)
+    callers = Callers(desk.standing, settings.beat_seconds)
+    app.state.context = Context(settings, sessions, upkeep.nudge, desk, closing, keeper, callers)
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(metrics.LedgerMetrics(sessions))
     problems.install(app)
     for router in api.routers:
         app.include_router(router)
     dashboard.mount(app)
+    declared.install(app, api.routers)
     app.add_middleware(BodyLimit, packet_bytes=settings.max_packet_bytes)
     app.add_middleware(metrics.RequestMetrics, registry=app.state.metrics)
     return app

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from m2kt.errors import UsageError
 from m2kt.signing.keys import PrivateKey, load_private, parse_private
 
 MIB = 1024 * 1024
+APPROVAL_RULES = ("kind", "name", "domain", "publisher", "base-family")
 
 
 class Settings(BaseSettings):
@@ -41,8 +42,14 @@ class Settings(BaseSettings):
     scan_seconds: float = Field(default=120.0, gt=0)
     """A scan that takes longer is inconclusive."""
 
+    scan_policy: Path | None = None
+    """A scan policy (docs/scan.md); without one, the default policy decides."""
     scan_memory_mib: int = Field(default=4096, gt=0)
     """A scan that asks for more address space ends, and is inconclusive."""
+    beat_seconds: float = Field(default=10.0, gt=0)
+    """How often running agents say that they live; six silent beats, and their session stops nobody else."""
+    public_projects: tuple[str, ...] = ("default",)
+    """Projects whose metadata everybody may read, as a JSON list; ``[]`` for none."""
     keep_days: float = Field(default=30.0, ge=1)
     """How long jobs that ended, their logs and their files are kept; idempotency keys hold as long."""
     log_origin: str | None = None
@@ -52,8 +59,26 @@ class Settings(BaseSettings):
     log_quorum: int = Field(default=0, ge=0)
     """How many of them must have cosigned a checkpoint before anybody sees it."""
 
+    verdict_days: float = Field(default=90.0, gt=0)
+    """How long a scan's verdict counts. The packet is scanned again before; without that, nobody can pull it."""
+    channel_days: float = Field(default=7.0, gt=0)
+    """How long a channel's head is to be believed; it is renewed at half of that."""
+    feed_days: float = Field(default=30.0, gt=0)
+    """How long events of the change feed are kept."""
+
     required_approvals: int = Field(default=0, ge=0)
     """How many reviewers must approve a packet whose scan passed, before anybody can pull it."""
+    approvals: dict[str, int] = Field(default_factory=dict)
+    """More of them for some packets, as a JSON object: ``{"kind:aggregate": 2, "name:acme/": 1, "domain:chains": 2,
+    "publisher:ada": 1, "base-family:gpt2": 1}``. A name is the beginning of one. The largest number counts."""
+
+    @field_validator("approvals")
+    @classmethod
+    def _known(cls, rules: dict[str, int]) -> dict[str, int]:
+        for each, count in rules.items():
+            if each.partition(":")[0] not in APPROVAL_RULES or not each.partition(":")[2] or count < 0:
+                raise ValueError(f"a rule is one of {', '.join(APPROVAL_RULES)}, ':' and a value, with a number from 0")
+        return rules
 
     def signing_key(self) -> PrivateKey:
         """The broker's own key, from the file or from the environment."""

@@ -2,23 +2,36 @@
 
     M2KTError                     500  internal                  exit 1
     ├── UsageError                400  usage                     exit 2
+    │   └── PreconditionRequired  428  precondition-required     exit 3
     ├── PacketError               422  packet-invalid            exit 10
     │   ├── ContainerError        422  container-invalid         exit 10
     │   ├── ManifestError         422  manifest-invalid          exit 11
     │   ├── TensorError           422  tensor-invalid            exit 12
     │   ├── DigestMismatch        422  digest-mismatch           exit 13
-    │   └── LedgerMismatch        422  ledger-mismatch           exit 14
+    │   ├── LedgerMismatch        422  ledger-mismatch           exit 14
+    │   └── ParentRefused         422  parent-refused            exit 15
     ├── SignatureError            422  signature-invalid         exit 20
     │   ├── UnknownKey            403  key-unknown               exit 21
     │   │   └── KeyNotValid       403  key-not-valid             exit 24
     │   └── RequestUnsigned       401  request-unsigned          exit 22
+    │       └── ClockSkew         401  clock-skew                exit 25
     ├── KeyFileError              500  key-file                  exit 23
     ├── NotFound                  404  not-found                 exit 30
     ├── Forbidden                 403  forbidden                 exit 31
+    │   └── TokenRefused          403  token-unknown             exit 65
+    │       ├── TokenExpired      403  token-expired             exit 66
+    │       ├── TokenUsed         403  token-used                exit 67
+    │       └── TokenScope        403  token-scope               exit 68
     ├── Conflict                  409  conflict                  exit 32
-    │   └── LeaseLost             409  lease-lost                exit 36
+    │   ├── LeaseLost             409  lease-lost                exit 36
+    │   ├── SessionEnded          409  session-ended             exit 26
+    │   ├── SessionRequired       409  session-required          exit 27
+    │   └── PreconditionFailed    412  precondition-failed       exit 37
     ├── NotPullable               409  packet-not-approved       exit 33
-    │   └── PacketRevoked         410  packet-revoked            exit 34
+    │   ├── PacketRevoked         410  packet-revoked            exit 34
+    │   ├── PacketExpired         409  packet-expired            exit 38
+    │   └── ChannelUnusable       409  channel-unusable          exit 39
+    ├── FeedGone                  410  feed-gone                 exit 44
     ├── TooLarge                  413  too-large                 exit 35
     ├── Unavailable               503  unavailable               exit 40
     │   ├── DatabaseAway          503  database-away             exit 41
@@ -29,11 +42,20 @@
     │   ├── DiskFull              507  disk-full                 exit 52
     │   └── ChildFailed           500  child-failed              exit 53
     │       ├── OutOfMemory       500  out-of-memory             exit 54
-    │       └── TimeLimit         500  time-limit                exit 55
+    │       ├── TimeLimit         500  time-limit                exit 55
+    │       └── ProgramMissing    500  program-missing           exit 56
     ├── ModelError                422  model-invalid             exit 60
     ├── DomainError               422  domain-unknown            exit 61
     ├── ExtractionRefused         422  extraction-refused        exit 62
     ├── AlignmentRefused          422  alignment-refused         exit 63
+    ├── AggregationRefused        422  aggregation-refused       exit 64
+    ├── ExchangeError             422  exchange-invalid          exit 80
+    │   ├── PlanInvalid           422  exchange-plan-invalid     exit 81
+    │   ├── ConfidenceInvalid     422  confidence-invalid        exit 82
+    │   ├── PredictionsInvalid    422  predictions-invalid       exit 83
+    │   ├── LabelsInvalid         422  exchange-labels-invalid   exit 84
+    │   ├── TaskDiffers           409  exchange-task-differs     exit 85
+    │   └── SamplesChanged        409  exchange-samples-changed  exit 86
     └── LogError                  422  log-invalid               exit 70
         ├── CheckpointInvalid     422  checkpoint-invalid        exit 71
         ├── ProofInvalid          422  log-proof-invalid         exit 72
@@ -41,7 +63,9 @@
         ├── LogRolledBack         422  log-rolled-back           exit 74
         ├── SplitView             422  log-split-view            exit 75
         ├── LogTampered           500  log-tampered              exit 76
-        └── NotLogged             503  not-logged                exit 77
+        ├── NotLogged             503  not-logged                exit 77
+        ├── ChannelFrozen         422  channel-frozen            exit 78
+        └── ChannelRolledBack     422  channel-rolled-back       exit 79
 
 One class = one HTTP status, one stable ``code`` and one exit code. ``hint`` says the next step; the broker's
 problem+json, the command line and the SDK all read the same three attributes.
@@ -68,6 +92,11 @@ class M2KTError(Exception):
 class UsageError(M2KTError):
     status, code, exit_code = 400, "usage", 2
     default_hint = "See the command's --help, or docs/broker.md for the API."
+
+
+class PreconditionRequired(UsageError):
+    status, code, exit_code = 428, "precondition-required", 3
+    default_hint = "Send If-Match with the ETag that you saw, or If-None-Match: * to make what is not there yet."
 
 
 class PacketError(M2KTError):
@@ -97,6 +126,11 @@ class LedgerMismatch(PacketError):
     default_hint = "The manifest's ledger does not say what the tensors hold: do not use this packet."
 
 
+class ParentRefused(PacketError):
+    code, exit_code = "parent-refused", 15
+    default_hint = "Publish the parents first, and build on none that was rejected or revoked."
+
+
 class SignatureError(M2KTError):
     status, code, exit_code = 422, "signature-invalid", 20
     default_hint = "Fetch the packet again; if it still fails, ask its publisher to sign it anew."
@@ -117,6 +151,11 @@ class RequestUnsigned(SignatureError):
     default_hint = "Sign the request (RFC 9421) with the key of a registered agent."
 
 
+class ClockSkew(RequestUnsigned):
+    code, exit_code = "clock-skew", 25
+    default_hint = "Set the clock of this host (`timedatectl set-ntp true`, or chrony), then repeat."
+
+
 class KeyFileError(M2KTError):
     code, exit_code = "key-file", 23
     default_hint = "Make a key with `m2kt key generate`; its file must be mode 0600."
@@ -132,6 +171,26 @@ class Forbidden(M2KTError):
     default_hint = "Use an agent whose role allows this."
 
 
+class TokenRefused(Forbidden):
+    code, exit_code = "token-unknown", 65
+    default_hint = "Copy the whole token, or ask an administrator for one: `m2kt agent token`."
+
+
+class TokenExpired(TokenRefused):
+    code, exit_code = "token-expired", 66
+    default_hint = "Ask an administrator for a new token: `m2kt agent token`; --minutes lets it live longer."
+
+
+class TokenUsed(TokenRefused):
+    code, exit_code = "token-used", 67
+    default_hint = "A token enrols one key. Ask for one of your own, and who used it: `m2kt agent list` shows."
+
+
+class TokenScope(TokenRefused):
+    code, exit_code = "token-scope", 68
+    default_hint = "Enrol with the role, project and name that the token is for, or ask for another token."
+
+
 class Conflict(M2KTError):
     status, code, exit_code = 409, "conflict", 32
     default_hint = "Look at what is there first, then repeat with another name or version."
@@ -142,6 +201,21 @@ class LeaseLost(Conflict):
     default_hint = "Stop this attempt: another worker holds the job, or it has ended."
 
 
+class SessionEnded(Conflict):
+    code, exit_code = "session-ended", 26
+    default_hint = "Two agents have one key: stop one of them, or enrol it with a key of its own."
+
+
+class SessionRequired(Conflict):
+    code, exit_code = "session-required", 27
+    default_hint = "Stop the agent that runs with this key, or use a key of your own."
+
+
+class PreconditionFailed(Conflict):
+    status, code, exit_code = 412, "precondition-failed", 37
+    default_hint = "Somebody was faster: look at what is there now, then decide again."
+
+
 class NotPullable(M2KTError):
     status, code, exit_code = 409, "packet-not-approved", 33
     default_hint = "Wait for the scan, or look at its findings with `m2kt packet show`."
@@ -150,6 +224,21 @@ class NotPullable(M2KTError):
 class PacketRevoked(NotPullable):
     status, code, exit_code = 410, "packet-revoked", 34
     default_hint = "Remove it from your students: `student_agent remove`."
+
+
+class PacketExpired(NotPullable):
+    code, exit_code = "packet-expired", 38
+    default_hint = "Its verdict is too old: the broker scans it again, try in a minute; look whether a worker runs."
+
+
+class ChannelUnusable(NotPullable):
+    code, exit_code = "channel-unusable", 39
+    default_hint = "Have its publisher move it to a good version: `m2kt channel move`."
+
+
+class FeedGone(M2KTError):
+    status, code, exit_code = 410, "feed-gone", 44
+    default_hint = "Look at what there is (`m2kt packet list`), then read on from the feed's present end."
 
 
 class TooLarge(M2KTError):
@@ -207,6 +296,11 @@ class TimeLimit(ChildFailed):
     default_hint = "Order it with a larger limit_seconds, or give it less to do."
 
 
+class ProgramMissing(ChildFailed):
+    code, exit_code = "program-missing", 56
+    default_hint = "Install the program, or this version of it, on the worker; the job waits for one that has it."
+
+
 class ModelError(M2KTError):
     status, code, exit_code = 422, "model-invalid", 60
     default_hint = "Name a local Hugging Face directory with config.json, weights and tokenizer.json."
@@ -225,6 +319,46 @@ class ExtractionRefused(M2KTError):
 class AlignmentRefused(M2KTError):
     status, code, exit_code = 422, "alignment-refused", 63
     default_hint = "The student was left as it was; look at the coverage report."
+
+
+class AggregationRefused(M2KTError):
+    status, code, exit_code = 422, "aggregation-refused", 64
+    default_hint = "Aggregate packets of one domain whose teachers share tokenizer and embedding space."
+
+
+class ExchangeError(M2KTError):
+    status, code, exit_code = 422, "exchange-invalid", 80
+    default_hint = "docs/exchange.md says what peers of an exchange must agree on."
+
+
+class PlanInvalid(ExchangeError):
+    code, exit_code = "exchange-plan-invalid", 81
+    default_hint = "Correct the round plan; docs/exchange.md has its fields and limits."
+
+
+class ConfidenceInvalid(ExchangeError):
+    code, exit_code = "confidence-invalid", 82
+    default_hint = "Compute confidences with m2kt.exchange.confidences from finite predictions; nothing was taken."
+
+
+class PredictionsInvalid(ExchangeError):
+    code, exit_code = "predictions-invalid", 83
+    default_hint = "Look whether the model diverged (lower its learning rate), and whether its head fits the task."
+
+
+class LabelsInvalid(ExchangeError):
+    code, exit_code = "exchange-labels-invalid", 84
+    default_hint = "Give every sample one identifier and one class number of the task."
+
+
+class TaskDiffers(ExchangeError):
+    status, code, exit_code = 409, "exchange-task-differs", 85
+    default_hint = "Give the peer the same classes in the same order, or open another exchange for it."
+
+
+class SamplesChanged(ExchangeError):
+    status, code, exit_code = 409, "exchange-samples-changed", 86
+    default_hint = "Restore the sample set that the exchange was opened with, or open a new exchange."
 
 
 class LogError(M2KTError):
@@ -261,12 +395,22 @@ class SplitView(LogError):
 
 class LogTampered(LogError):
     status, code, exit_code = 500, "log-tampered", 76
-    default_hint = "Stop publishing and compare the database with a backup; `m2kt log monitor` names the rows."
+    default_hint = "Stop publishing and compare the database with a backup; `m2kt log audit` names the rows."
 
 
 class NotLogged(LogError):
     status, code, exit_code = 503, "not-logged", 77
     default_hint = "Wait a moment: the worker's sequencer has not integrated it; look whether a worker runs."
+
+
+class ChannelFrozen(LogError):
+    code, exit_code = "channel-frozen", 78
+    default_hint = "Somebody holds the channel's news back, or its broker renews nothing: ask its operator."
+
+
+class ChannelRolledBack(LogError):
+    code, exit_code = "channel-rolled-back", 79
+    default_hint = "The channel went back to a head that it had before: keep both heads as evidence, ask its operator."
 
 
 def catalogue(base: type[M2KTError] = M2KTError) -> Iterator[type[M2KTError]]:

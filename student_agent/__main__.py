@@ -3,6 +3,8 @@
 import sys
 from importlib import import_module
 
+from m2kt.agent.child import no_such_job, run_job, supervised
+
 JOBS = {
     "align": "student_agent.align",
     "verify": "student_agent.verify",
@@ -14,10 +16,8 @@ JOBS = {
 
 def main(arguments: list[str]) -> int:
     """A job's name alone reads its spec from stdin; everything else is the command line."""
-    if len(arguments) == 1 and arguments[0] in JOBS:
-        from m2kt.agent.child import run_job
-
-        return run_job(import_module(JOBS[arguments[0]]).run)
+    if len(arguments) == 1 and (arguments[0] in JOBS or supervised()):
+        return run_job(import_module(JOBS[arguments[0]]).run if arguments[0] in JOBS else no_such_job(arguments[0]))
     from m2kt.cli.edge import run_app
     from student_agent.commands import app
 

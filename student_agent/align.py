@@ -64,14 +64,14 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def open_packet(path: Path, trust: TrustStore) -> tuple[Packet, Knowledge]:
-    """Read, verify, and recount; only packets of kind `knowledge` can be aligned."""
+    """Read, verify, and recount; only packets that hold concepts can be aligned."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", hint="Name a .m2kt file.") from error
     packet = verify_packet(data, trust).packet
-    if packet.manifest.kind != PacketKind.KNOWLEDGE:
-        raise AlignmentRefused(f"a packet of kind {packet.manifest.kind} cannot be aligned, only `knowledge`")
+    if packet.manifest.kind not in (PacketKind.KNOWLEDGE, PacketKind.AGGREGATE):
+        raise AlignmentRefused(f"a packet of kind {packet.manifest.kind} holds no concepts to align")
     counted = ledger.compute(packet)
     if counted != dict(packet.manifest.ledger):
         raise LedgerMismatch(f"the manifest's ledger says {dict(packet.manifest.ledger)}, the tensors {counted}")

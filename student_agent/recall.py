@@ -1,10 +1,11 @@
-"""The recall job: what the broker has revoked leaves the student."""
+"""The recall job: what the broker has taken back leaves the student."""
 
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from m2kt.client import Client
+from m2kt.client.lifecycle import RECALLED
 from m2kt.errors import NotFound
 from student_agent.activation import State
 from student_agent.specs import check_spec
@@ -17,7 +18,7 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def obey(state: State, broker: str) -> list[str]:
-    """Remove every active packet that the broker has revoked; returns their ids.
+    """Remove every active packet that the broker has taken back; returns their ids.
 
     A packet that this broker does not know stays: a wrong address must not empty a student.
     """
@@ -25,7 +26,7 @@ def obey(state: State, broker: str) -> list[str]:
     with Client(broker) as client:
         for each in state.active():
             with suppress(NotFound):
-                if client.show(each.packet_id)["state"] == "revoked":
+                if client.show(each.packet_id)["state"] in RECALLED:
                     state.remove(each.packet_id)
                     removed.append(each.packet_id)
     return removed

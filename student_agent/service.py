@@ -17,7 +17,7 @@ from student_agent.specs import check_spec
 from student_agent.take import Outcome, Policy, Student, predicate, take
 
 REQUIRED = ("packet_id", "broker", "key", "trust", "model", "state")
-OPTIONAL = ("checks", "general", "device", "threads", "schedule", "policy", "log")
+OPTIONAL = ("checks", "general", "device", "threads", "schedule", "policy", "log", "session")
 
 
 def take_from_broker(
@@ -29,13 +29,14 @@ def take_from_broker(
     policy: Policy,
     on_progress: OnProgress,
     log: Path,
+    session: str | None = None,
 ) -> Outcome:
     """Pull ``packet_id``, take it (`take`), and report what it did, signed by this student's key.
 
     The last checkpoint of the broker's log is kept beside the student's state, so that a log that changes its past, or
     stands still, shows.
     """
-    with Client(broker, key, trust, log=_log_rules(student, policy)) as client:
+    with Client(broker, key, trust, log=_log_rules(student, policy), session=session) as client:
         data = client.fetch(packet_id)
         counted = client.verify(packet_id, data).key_ids
         outcome = take(data, TrustStore(trust[each] for each in counted), student, policy, on_progress, log)
@@ -56,7 +57,8 @@ def _log_rules(student: Student, policy: Policy) -> LogRules:
 
 def run(spec: dict[str, Any]) -> dict[str, Any]:
     """The take job. Spec: ``packet_id``, ``broker``, ``key``, ``trust``, ``model``, ``state``; optional ``checks``,
-    ``general``, ``device``, ``threads``, ``schedule``, ``policy`` (fields of `Policy`), ``log``."""
+    ``general``, ``device``, ``threads``, ``schedule``, ``policy`` (fields of `Policy`), ``log``,
+    ``session`` of the agent whose child this is."""
     check_spec(spec, REQUIRED, OPTIONAL)
     places: dict[str, Any] = {name: Path(spec[name]) for name in ("checks", "general") if spec.get(name)}
     machine = {name: spec[name] for name in ("device", "threads", "schedule") if spec.get(name)}
@@ -70,6 +72,7 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
         policy_of(spec.get("policy", {})),
         lambda each: progress(each.step, each.done, each.total),
         Path(spec.get("log", os.devnull)),
+        spec.get("session"),
     )
     return asdict(outcome)
 

@@ -1,35 +1,18 @@
 """From what an extraction found to a packet: tensors, manifest, ledger."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-
-import numpy as np
 
 from m2kt.domains import Domain
 from m2kt.neural.models import LanguageModel, parameter_count, tokenizer_sha256, weights_sha256
-from m2kt.packet import DomainRef, Manifest, Packet, PacketId, PacketKind, Teacher, build_packet
+from m2kt.packet import DomainRef, Manifest, Packet, PacketKind, Teacher, build_packet
 from m2kt.packet import Extraction as ExtractionRecord
-from m2kt.packet import fields as rule
 from m2kt.packet import ledger as packet_ledger
-from m2kt.packet.knowledge import Knowledge, to_tensors
+from m2kt.packet.knowledge import to_tensors
 from m2kt.packet.tensors import keep_bits
+from teacher_agent.confidence import confidence
 from teacher_agent.extract import Extraction, Settings
-
-
-@dataclass(frozen=True)
-class Label:
-    """What the publisher says of the packet; checked at once, since an extraction takes long."""
-
-    name: str
-    version: str
-    licence: str = "Apache-2.0"
-    parents: tuple[PacketId, ...] = ()
-
-    def __post_init__(self) -> None:
-        rule.name(self.name, "name")
-        rule.version(self.version, "version")
-        rule.text(self.licence, "licence")
-        rule.sequence(self.parents, "parents", rule.digest, len(self.parents))
+from teacher_agent.label import Label
 
 
 def build(lm: LanguageModel, domain: Domain, settings: Settings, found: Extraction, label: Label) -> Packet:
@@ -43,7 +26,7 @@ def build(lm: LanguageModel, domain: Domain, settings: Settings, found: Extracti
         domain=DomainRef(domain.name, domain.version),
         teacher=describe_teacher(lm),
         extraction=ExtractionRecord("attribution", _plain_settings(settings), settings.seed),
-        confidence=_confidence(found.knowledge),
+        confidence=confidence(found.knowledge),
         coverage={name: f"{value:.4f}" for name, value in found.coverage.items()},
         licence=label.licence,
         parents=label.parents,
@@ -79,15 +62,3 @@ def _plain_settings(settings: Settings) -> dict[str, str | int]:
             flat[f"{name}.{inner}" if inner else name] = each if isinstance(each, int) else f"{each:g}"
     del flat["seed"]
     return flat
-
-
-def _confidence(knowledge: Knowledge) -> dict[str, str]:
-    """Spread of the concepts relative to their length, and their support: what `concepts/dispersion` says in short."""
-    length = np.linalg.norm(knowledge.centroids.astype(np.float64), axis=1)
-    spread = knowledge.dispersion / np.maximum(length, 1e-12)
-    return {
-        "spread_median": f"{float(np.median(spread)):.4f}",
-        "spread_max": f"{float(spread.max()):.4f}",
-        "support_min": f"{int(knowledge.support.min())}",
-        "support_median": f"{float(np.median(knowledge.support)):.1f}",
-    }

@@ -13,12 +13,13 @@ from m2kt.neural.models import load, offline, pick_device, set_threads
 from m2kt.packet import PacketId
 from m2kt.signing import PrivateKey, sign_packet
 from m2kt.signing.keys import load_private
-from teacher_agent.build import Label, build
+from teacher_agent.build import build
 from teacher_agent.extract import Settings, extract
+from teacher_agent.label import Label
 from teacher_agent.roles import SwapSettings
 
 REQUIRED = ("model", "domain", "name", "version", "key", "out")
-OPTIONAL = ("device", "threads", "settings", "licence", "parents", "broker")
+OPTIONAL = ("device", "threads", "settings", "licence", "parents", "broker", "project", "session")
 
 
 def run(spec: dict[str, Any]) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
 
     Spec: ``model`` directory, ``domain`` name, ``name`` and ``version`` of the packet, ``key`` private key file,
     ``out`` file; optional ``device``, ``threads``, ``settings`` (fields of `Settings`), ``licence``, ``parents``,
-    ``broker`` URL.
+    ``broker`` URL, ``project`` there, ``session`` of the agent whose child this is.
     """
     _check(spec)
     offline()
@@ -41,7 +42,7 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     packet = build(lm, domain, settings, found, label)
     data = sign_packet(packet, key)
     write_atomically(Path(spec["out"]), data)
-    published = _publish(spec["broker"], key, data) if spec.get("broker") else {}
+    published = _publish(spec, key, data) if spec.get("broker") else {}
     return {
         **published,
         "packet_id": packet.packet_id,
@@ -54,10 +55,10 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _publish(broker: str, key: PrivateKey, data: bytes) -> dict[str, Any]:
+def _publish(spec: dict[str, Any], key: PrivateKey, data: bytes) -> dict[str, Any]:
     """Publish; the broker knows a packet by its id, so a second try after a lost answer changes nothing."""
-    with Client(broker, key) as client:
-        return {"state": client.publish(data)["state"]}
+    with Client(spec["broker"], key, session=spec.get("session")) as client:
+        return {"state": client.publish(data, project=spec.get("project"))["state"]}
 
 
 def _check(spec: dict[str, Any]) -> None:

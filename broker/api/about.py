@@ -1,10 +1,10 @@
 """The broker itself."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from broker.schemas.packets import BrokerOut
 from broker.storage.postgres import CHUNK
-from broker.web.deps import ContextDep
+from broker.web.deps import OPEN_MACHINES, ContextDep
 from broker.web.problems import documented
 from m2kt import __version__
 from m2kt.signing.http import WINDOW_SECONDS
@@ -13,7 +13,7 @@ from m2kt.signing.keys import key_id, public_text
 router = APIRouter(prefix="/v1", tags=["broker"])
 
 
-@router.get("/broker", responses=documented())
+@router.get("/broker", responses=documented(), dependencies=[Depends(OPEN_MACHINES)])
 def about(context: ContextDep) -> BrokerOut:
     """Its key, version and limits. Compare the key with one you got another way before you trust it."""
     key = context.desk.key.public_key()

@@ -5,8 +5,9 @@ from fastapi import APIRouter, Depends, Response, status
 from broker.models import Role
 from broker.schemas.packets import AttestationOut, AttestationPage, ReceiptOut
 from broker.schemas.types import PacketRef
-from broker.services import attestations, packets, reviews
-from broker.web.deps import BodyDep, ContextDep, DeskDep, SessionDep, allow
+from broker.services import attestations, outcomes, packets, reviews
+from broker.services.approvals import Approvals
+from broker.web.deps import BodyDep, ContextDep, DeskDep, PublicScopeDep, SessionDep, allow
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
 
@@ -19,7 +20,7 @@ router = APIRouter(prefix="/v1", tags=["provenance"])
 
 @router.get("/packets/{packet_id}/attestations", responses=documented(404))
 def list_attestations(
-    packet_id: PacketRef, session: SessionDep, paging: PagingDep, response: Response
+    packet_id: PacketRef, _: PublicScopeDep, session: SessionDep, paging: PagingDep, response: Response
 ) -> AttestationPage:
     """Attestations of a packet, oldest first."""
     packets.get(session, packet_id)
@@ -28,7 +29,7 @@ def list_attestations(
 
 
 @router.get("/packets/{packet_id}/receipt", responses=documented(404))
-def receipt(packet_id: PacketRef, session: SessionDep) -> ReceiptOut:
+def receipt(packet_id: PacketRef, _: PublicScopeDep, session: SessionDep) -> ReceiptOut:
     """The broker's latest receipt, and the proof that it stands in the log: null until the sequencer has been there."""
     found = attestations.receipt(session, packet_id)
     return ReceiptOut.of(found, attestations.proof_text(session, found))
@@ -43,7 +44,7 @@ def receipt(packet_id: PacketRef, session: SessionDep) -> ReceiptOut:
 )
 def review(packet_id: PacketRef, body: BodyDep, context: ContextDep, session: SessionDep) -> AttestationOut:
     """Approve or reject a packet that waits for reviewers: a DSSE envelope that a registered reviewer signed."""
-    desk, required = context.desk, context.settings.required_approvals
+    desk, required = context.desk, Approvals(context.settings.required_approvals, context.settings.approvals)
     return AttestationOut.of(reviews.review(session, desk.key, desk.standing, packet_id, body, required=required))
 
 
@@ -57,4 +58,4 @@ def review(packet_id: PacketRef, body: BodyDep, context: ContextDep, session: Se
 def report_outcome(packet_id: PacketRef, body: BodyDep, desk: DeskDep, session: SessionDep) -> AttestationOut:
     """Report what a packet did to a student: a DSSE envelope that a registered student signed. Idempotent."""
     packet = packets.get(session, packet_id)
-    return AttestationOut.of(attestations.report_outcome(session, desk.standing, packet, body))
+    return AttestationOut.of(outcomes.report(session, desk.standing, packet, body))

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Response, status
 
 from broker.api.packets import MEDIA_TYPE
 from broker.api.ranges import matches, parse_range
-from broker.models import Role
+from broker.models import Packet, PacketState, Role
 from broker.schemas.types import PacketRef
 from broker.services import packets
 from broker.services.agents import Principal
@@ -41,10 +41,11 @@ def pull(
     if_range: Annotated[str | None, Header()] = None,
     range_: Annotated[str | None, Header(alias="Range")] = None,
 ) -> Response:
-    """The packet's bytes. Fails closed: what no scan has approved answers 409, what was revoked 410."""
+    """The packet's bytes. Fails closed: what no scan has approved answers 409, and what one approved too long ago;
+    what was revoked 410. What was yanked comes with a `Warning`."""
     packet = packets.pullable(session, packet_id)
     etag = f'"{packet.content_sha256}"'
-    headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
+    headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache", **_warning(packet)}
     if matches(if_none_match, etag):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     part = parse_range(range_ if if_range in (None, etag) else None, packet.size)
@@ -55,3 +56,12 @@ def pull(
         return Response(data, headers=headers, media_type=MEDIA_TYPE)
     headers["Content-Range"] = f"bytes {start}-{stop - 1}/{packet.size}"
     return Response(data, status.HTTP_206_PARTIAL_CONTENT, headers, MEDIA_TYPE)
+
+
+def _warning(packet: Packet) -> dict[str, str]:
+    """RFC 7234, 5.5, in ASCII: headers carry nothing else."""
+    if packet.state != PacketState.YANKED:
+        return {}
+    text = f"yanked: {packet.reason}".encode("ascii", "backslashreplace").decode()
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return {"Warning": f'299 m2kt "{quoted}"'}

@@ -2,17 +2,17 @@
 
 from typing import Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from broker.db import transaction
 from broker.jobs import check_redis
 from broker.services import health
-from broker.web.deps import ContextDep
+from broker.web.deps import OPEN_MACHINES, ContextDep
 from broker.web.problems import documented
 from m2kt.errors import QueueAway
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], dependencies=[Depends(OPEN_MACHINES)])
 
 
 class Health(BaseModel):

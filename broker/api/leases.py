@@ -1,17 +1,21 @@
 """Leases: work for agents over HTTP, with the rules that the broker's own worker keeps. Nothing here needs Redis."""
 
 import uuid
+from typing import Annotated
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Depends, Response, status
 
 from broker.schemas.jobs import JobOut
 from broker.schemas.leases import BeatIn, BeatOut, FinishIn, LeaseIn, LeaseOut, OrderOut, ReleaseIn
 from broker.services import leases
+from broker.services.agents import Principal
 from broker.services.leases import Held
-from broker.web.deps import CallerDep, ContextDep, SessionDep
+from broker.web.deps import ContextDep, SessionDep, allow
 from broker.web.problems import documented
 
 router = APIRouter(prefix="/v1/leases", tags=["leases"])
+
+HolderDep = Annotated[Principal, Depends(allow(*sorted(leases.MAY_LEASE)))]
 
 
 @router.post(
@@ -19,7 +23,7 @@ router = APIRouter(prefix="/v1/leases", tags=["leases"])
     response_model=LeaseOut,
     responses={204: {"description": "nothing is due for this agent"}, **documented(401, 403)},
 )
-def take(body: LeaseIn, caller: CallerDep, context: ContextDep, session: SessionDep) -> LeaseOut | Response:
+def take(body: LeaseIn, caller: HolderDep, context: ContextDep, session: SessionDep) -> LeaseOut | Response:
     """Take the next job. The attempt counts from here."""
     seconds = context.settings.lease_seconds
     held = leases.take(session, caller, body.session, body.kinds, body.offer, seconds)
@@ -27,7 +31,7 @@ def take(body: LeaseIn, caller: CallerDep, context: ContextDep, session: Session
 
 
 @router.post("/heartbeat", responses=documented(401, 403))
-def heartbeat(body: BeatIn, caller: CallerDep, context: ContextDep, session: SessionDep) -> BeatOut:
+def heartbeat(body: BeatIn, caller: HolderDep, context: ContextDep, session: SessionDep) -> BeatOut:
     """Renew everything that the agent holds; the answer orders it to stop what it holds no longer."""
     seconds = context.settings.lease_seconds
     held = [Held(each.job, each.fence, each.progress, each.log) for each in body.held]
@@ -37,7 +41,7 @@ def heartbeat(body: BeatIn, caller: CallerDep, context: ContextDep, session: Ses
 
 
 @router.post("/{job_id}/finish", responses=documented(401, 403, 404, 409))
-def finish(job_id: uuid.UUID, body: FinishIn, caller: CallerDep, session: SessionDep) -> JobOut:
+def finish(job_id: uuid.UUID, body: FinishIn, caller: HolderDep, session: SessionDep) -> JobOut:
     """Say how the job ended; 409 ``lease-lost`` when it is another's by now. Saying it twice changes nothing."""
     error = body.error or {"code": body.outcome, "detail": f"{caller.name} says no more"}
     claimed = Held(job_id, body.fence, log=body.log)
@@ -45,6 +49,6 @@ def finish(job_id: uuid.UUID, body: FinishIn, caller: CallerDep, session: Sessio
 
 
 @router.post("/{job_id}/release", responses=documented(401, 403, 404, 409))
-def release(job_id: uuid.UUID, body: ReleaseIn, caller: CallerDep, session: SessionDep) -> JobOut:
+def release(job_id: uuid.UUID, body: ReleaseIn, caller: HolderDep, session: SessionDep) -> JobOut:
     """Give the job back unharmed."""
     return JobOut.of(leases.release(session, caller, body.session, Held(job_id, body.fence)))

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from broker.schemas.types import MAX_INT, EntryHex, TilePath
 from broker.services import tlog
-from broker.web.deps import SessionDep
+from broker.web.deps import OPEN_LOG, SessionDep
 from broker.web.problems import documented
 from m2kt.log.proofs import encode_hashes
 from m2kt.log.tiles import Place
@@ -18,7 +18,7 @@ NEVER = {"Cache-Control": "no-store"}
 
 Size = Annotated[int, Query(ge=0, le=MAX_INT)]
 
-router = APIRouter(prefix="/v1/log", tags=["log"])
+router = APIRouter(prefix="/v1/log", tags=["log"], dependencies=[Depends(OPEN_LOG)])
 
 
 def _answers(media_type: str, what: str) -> dict[int | str, dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response, status
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -15,12 +15,15 @@ from broker.db import transaction
 from broker.models import JobState, Role
 from broker.schemas.jobs import EventOut, JobOut
 from broker.schemas.types import MAX_INT
-from broker.services import jobs, trail
-from broker.web.deps import CallerDep, Context, ContextDep, SessionDep
+from broker.services import jobs, orders, trail
+from broker.services.agents import Principal
+from broker.web.deps import Context, ContextDep, PublicScopeDep, SessionDep, allow
 from broker.web.problems import documented
 from m2kt.errors import Forbidden, M2KTError, Unavailable
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
+
+ReaderDep = Annotated[Principal, Depends(allow(*sorted(orders.ORDERING), Role.AUDITOR))]
 
 LOOK_SECONDS = 0.5
 QUIET_LOOKS = 30
@@ -43,7 +46,7 @@ _STREAM: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
 )
 def logs(
     job_id: uuid.UUID,
-    caller: CallerDep,
+    caller: ReaderDep,
     session: SessionDep,
     attempt: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
     tail: Annotated[int | None, Query(ge=1, le=trail.MAX_LOG_BYTES)] = None,
@@ -75,6 +78,7 @@ def events(
     job_id: uuid.UUID,
     request: Request,
     context: ContextDep,
+    _: PublicScopeDep,
     last_event_id: Annotated[int, Header(alias="Last-Event-ID", ge=0, le=MAX_INT)] = 0,
 ) -> Response:
     """The job's steps from the one behind `Last-Event-ID` on, its progress between them, `end` with the job at last.

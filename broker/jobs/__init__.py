@@ -1,7 +1,8 @@
 """The doorbell. A message holds a job's id and nothing else, under one task name; the ledger in Postgres is the truth.
 
-So every open issue about Celery on Redis (visibility timeouts, lost and doubled messages, silence after a reconnect)
-costs at most the second until the worker's next look at the ledger.
+So every open issue about Celery on Redis (lost and doubled messages, silence after a reconnect) costs at most the
+second until the worker's next look at the ledger. Nothing is acknowledged and nothing redelivered: a ring that was
+heard is gone from Redis, so there is no visibility timeout to run out under a long job.
 """
 
 import logging
@@ -30,7 +31,7 @@ def make_celery(redis_url: str) -> Celery:
         accept_content=["json"],
         task_ignore_result=True,
         task_store_errors_even_if_ignored=False,
-        task_acks_late=True,
+        task_acks_late=False,
         task_default_queue="m2kt",
         worker_prefetch_multiplier=1,
         worker_enable_remote_control=False,
@@ -39,7 +40,7 @@ def make_celery(redis_url: str) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_transport_options={"visibility_timeout": 3600, "socket_connect_timeout": 3},
+        broker_transport_options={"ack_emulation": False, "socket_connect_timeout": 3},
     )
     return app
 
@@ -52,6 +53,7 @@ class Bell:
         # Without these, kombu retries an absent Redis for ever and holds the request that much.
         self._celery.conf.broker_transport_options = {
             **_QUIET,
+            "ack_emulation": False,
             "socket_connect_timeout": _PATIENCE_SECONDS,
             "socket_timeout": _PATIENCE_SECONDS,
         }

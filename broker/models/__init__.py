@@ -4,21 +4,36 @@ from broker.db import Base
 from broker.models.agent import Agent, AgentKey, KeyStatement, Nonce, Role
 from broker.models.attestation import Attestation
 from broker.models.blob import Blob, Chunk
+from broker.models.channel import Channel, ChannelHead
+from broker.models.feed import FeedEvent
 from broker.models.job import LIVE, Job, JobKind, JobNeed, JobState
+from broker.models.lineage import PacketParent, Restatement
 from broker.models.outbox import Outbox
-from broker.models.packet import TRANSITIONS, Packet, PacketSignature, PacketState
+from broker.models.outcome import OutcomeReport
+from broker.models.packet import PULLABLE, TAKEN, TRANSITIONS, Packet, PacketSignature, PacketState
+from broker.models.seal import DERIVED, RowCount, Sealed
+from broker.models.session import Activation, AgentSession, Enrolment
 from broker.models.tlog import LogCheckpoint, LogLeaf, LogTile
 from broker.models.trail import JobEvent, JobLog
 
 __all__ = [
+    "DERIVED",
     "LIVE",
+    "PULLABLE",
+    "TAKEN",
     "TRANSITIONS",
+    "Activation",
     "Agent",
     "AgentKey",
+    "AgentSession",
     "Attestation",
     "Base",
     "Blob",
+    "Channel",
+    "ChannelHead",
     "Chunk",
+    "Enrolment",
+    "FeedEvent",
     "Job",
     "JobEvent",
     "JobKind",
@@ -31,8 +46,13 @@ __all__ = [
     "LogTile",
     "Nonce",
     "Outbox",
+    "OutcomeReport",
     "Packet",
+    "PacketParent",
     "PacketSignature",
     "PacketState",
+    "Restatement",
     "Role",
+    "RowCount",
+    "Sealed",
 ]

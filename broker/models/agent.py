@@ -3,11 +3,12 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from broker.db import Base
-from broker.models.columns import Created, Timestamp, words
+from broker.models.columns import Created, Project, Timestamp, words
+from broker.models.seal import Sealed
 from m2kt.errors import LogTampered
 from m2kt.signing.validity import Validity
 
@@ -21,7 +22,7 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-class AgentKey(Base):
+class AgentKey(Sealed, Base):
     """A key of an agent. Rotation adds one; the old ones stay, because of what they signed."""
 
     __tablename__ = "agent_keys"
@@ -44,12 +45,19 @@ class AgentKey(Base):
         return Validity(self.not_before, self.not_after, self.revoked)
 
 
-class Agent(Base):
+class Agent(Sealed, Base):
     __tablename__ = "agents"
+    __table_args__ = (CheckConstraint("project <> '*' OR role IN ('admin', 'auditor', 'worker')", name="project"),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     name: Mapped[str] = mapped_column(Text, unique=True)
     role: Mapped[Role] = mapped_column(words(Role, "role"))
+    project: Mapped[Project]
+    """``*`` stands for every project; only who looks after the whole broker, or works for it, has that."""
+    epoch: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """How many sessions it has opened."""
+    draining: Mapped[datetime | None] = mapped_column(Timestamp)
+    """Since when it is to take no more work."""
     created: Mapped[Created]
     revoked_at: Mapped[datetime | None] = mapped_column(Timestamp)
     """When we were told; an agent does not come back from it."""
@@ -64,7 +72,7 @@ class Agent(Base):
         return self.keys[-1]
 
 
-class KeyStatement(Base):
+class KeyStatement(Sealed, Base):
     """What the broker said about an agent's key, signed and logged. Append-only."""
 
     __tablename__ = "key_statements"
@@ -76,7 +84,7 @@ class KeyStatement(Base):
     created: Mapped[Created]
 
 
-class Nonce(Base):
+class Nonce(Sealed, Base):
     """A nonce is good once per key; rows older than any acceptable signature are pruned."""
 
     __tablename__ = "nonces"

@@ -5,9 +5,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from broker.db import Base
 from broker.models.columns import Created
+from broker.models.seal import Sealed
 
 
-class Attestation(Base):
+class Attestation(Sealed, Base):
     __tablename__ = "attestations"
     __table_args__ = (UniqueConstraint("packet_id", "digest"),)
 

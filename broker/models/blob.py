@@ -5,9 +5,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from broker.db import Base
 from broker.models.columns import Created
+from broker.models.seal import Sealed
 
 
-class Blob(Base):
+class Blob(Sealed, Base):
     __tablename__ = "blobs"
 
     sha256: Mapped[str] = mapped_column(Text, primary_key=True)

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from sqlalchemy import TIMESTAMP, BigInteger, Enum, Identity, func
+from sqlalchemy import TIMESTAMP, BigInteger, Enum, Identity, Text, func
 from sqlalchemy.orm import mapped_column
 
 Timestamp = TIMESTAMP(timezone=True)
@@ -14,6 +14,9 @@ Created = Annotated[datetime, mapped_column(Timestamp, server_default=func.now()
 
 Sequence = Annotated[int, mapped_column(BigInteger, Identity(always=True), unique=True)]
 """Order of arrival: what a keyset cursor points into."""
+
+Project = Annotated[str, mapped_column(Text, server_default="default", index=True)]
+"""Where it belongs: agents of other projects do not learn that it is there."""
 
 
 def words(kind: type[StrEnum], name: str) -> Enum:

@@ -23,7 +23,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from broker.db import Base
-from broker.models.columns import Created, Sequence, Timestamp, words
+from broker.models.columns import Created, Project, Sequence, Timestamp, words
+from broker.models.seal import Sealed
 
 
 class JobKind(StrEnum):
@@ -52,7 +53,7 @@ class JobState(StrEnum):
 LIVE = (JobState.QUEUED, JobState.RUNNING)
 
 
-class Job(Base):
+class Job(Sealed, Base):
     __tablename__ = "jobs"
     __table_args__ = (
         Index(
@@ -89,6 +90,7 @@ class Job(Base):
     state: Mapped[JobState] = mapped_column(words(JobState, "state"), server_default=JobState.QUEUED)
     packet_id: Mapped[str | None] = mapped_column(ForeignKey("packets.packet_id"))
     """The packet that a scan looks at."""
+    project: Mapped[Project]
     submitter: Mapped[str] = mapped_column(Text)
     spec: Mapped[dict[str, Any]] = mapped_column(JSONB)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
@@ -113,6 +115,8 @@ class Job(Base):
     """An attempt that takes longer is ended, and the job has failed."""
     fence: Mapped[int] = mapped_column(BigInteger, server_default="0")
     """Raised by every claim and by cancel: an owner with an older fence may write nothing."""
+    events: Mapped[int] = mapped_column(Integer, server_default="1")
+    """How many rows tell of it in `JobEvent`; it begins with "queued". The audit finds one that is missing."""
     lease_owner: Mapped[str | None] = mapped_column(Text)
     lease_until: Mapped[datetime | None] = mapped_column(Timestamp)
     not_before: Mapped[datetime] = mapped_column(Timestamp, server_default=func.clock_timestamp())
@@ -120,7 +124,7 @@ class Job(Base):
     finished: Mapped[datetime | None] = mapped_column(Timestamp)
 
 
-class JobNeed(Base):
+class JobNeed(Sealed, Base):
     """``job_id`` may begin once ``needs_id`` has succeeded."""
 
     __tablename__ = "job_needs"

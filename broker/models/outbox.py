@@ -8,9 +8,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from broker.db import Base
 from broker.models.columns import Created
+from broker.models.seal import Sealed
 
 
-class Outbox(Base):
+class Outbox(Sealed, Base):
     """A row lives until it was told; telling it twice must do no harm."""
 
     __tablename__ = "outbox"

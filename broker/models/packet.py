@@ -4,40 +4,62 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Text, UniqueConstraint, func
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from broker.db import Base
-from broker.models.columns import Created, Sequence, Timestamp, words
+from broker.models.columns import Created, Project, Sequence, Timestamp, words
+from broker.models.seal import Sealed
 
 
 class PacketState(StrEnum):
     RECEIVED = "received"
     SCANNING = "scanning"
     QUARANTINED = "quarantined"
-    """The scan passed; reviewers have to agree."""
+    """Reviewers have to agree: the scan passed and the policy wants them, or an ancestor was taken back."""
     APPROVED = "approved"
+    YANKED = "yanked"
+    """Its publisher advises against it: who names it exactly gets it with a warning, nobody is led to it."""
+    EXPIRED = "expired"
+    """Its verdict is too old; a scan decides anew."""
     REJECTED = "rejected"
     REVOKED = "revoked"
 
 
+def _states(*states: PacketState) -> frozenset[PacketState]:
+    return frozenset({PacketState.REVOKED, *states})
+
+
+_S = PacketState
 TRANSITIONS: dict[PacketState, frozenset[PacketState]] = {
-    PacketState.RECEIVED: frozenset({PacketState.SCANNING, PacketState.REVOKED}),
-    PacketState.SCANNING: frozenset(
-        {PacketState.APPROVED, PacketState.QUARANTINED, PacketState.REJECTED, PacketState.REVOKED}
-    ),
-    PacketState.QUARANTINED: frozenset({PacketState.APPROVED, PacketState.REJECTED, PacketState.REVOKED}),
-    PacketState.APPROVED: frozenset({PacketState.REVOKED}),
-    PacketState.REJECTED: frozenset({PacketState.REVOKED}),
-    PacketState.REVOKED: frozenset(),
+    _S.RECEIVED: _states(_S.SCANNING),
+    _S.SCANNING: _states(_S.APPROVED, _S.QUARANTINED, _S.REJECTED),
+    _S.QUARANTINED: _states(_S.APPROVED, _S.QUARANTINED, _S.REJECTED),
+    _S.APPROVED: _states(_S.YANKED, _S.EXPIRED, _S.QUARANTINED, _S.REJECTED),
+    _S.YANKED: _states(_S.APPROVED, _S.QUARANTINED, _S.REJECTED),
+    _S.EXPIRED: _states(_S.APPROVED, _S.QUARANTINED, _S.REJECTED),
+    _S.REJECTED: _states(),
+    _S.REVOKED: frozenset(),
 }
-"""Every step there is. Approved is reached through a scan only, and nothing comes back from revoked."""
+"""Every step there is (docs/lifecycle.md). Approved is first reached through a scan only, nothing comes back from
+rejected or revoked; quarantined again means that earlier approvals count no more."""
+
+PULLABLE = frozenset({_S.APPROVED, _S.YANKED})
+"""States whose bytes leave the broker, as long as the verdict is not too old."""
+
+TAKEN = frozenset(PacketState) - {_S.RECEIVED, _S.SCANNING}
+"""States of packets that a student may have taken."""
 
 
-class Packet(Base):
+class Packet(Sealed, Base):
     __tablename__ = "packets"
-    __table_args__ = (UniqueConstraint("name", "version"), Index(None, "state"), Index(None, "domain"))
+    __table_args__ = (
+        UniqueConstraint("name", "version"),
+        Index(None, "state"),
+        Index(None, "domain"),
+        Index(None, "good_until", postgresql_where=text("good_until IS NOT NULL")),
+    )
 
     packet_id: Mapped[str] = mapped_column(Text, primary_key=True)
     seq: Mapped[Sequence]
@@ -51,6 +73,7 @@ class Packet(Base):
     teacher: Mapped[dict[str, Any]] = mapped_column(JSONB)
     manifest: Mapped[dict[str, Any]] = mapped_column(JSONB)
     """A readable copy for lists and pages; what was signed lies in the content."""
+    project: Mapped[Project]
     publisher: Mapped[str] = mapped_column(Text)
     publisher_key: Mapped[str] = mapped_column(Text)
     size: Mapped[int] = mapped_column(BigInteger)
@@ -58,9 +81,11 @@ class Packet(Base):
     """Digest of the stored bytes; it changes when a signature is added, the packet id never does."""
     created: Mapped[Created]
     state_changed: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    good_until: Mapped[datetime | None] = mapped_column(Timestamp)
+    """When its latest passed verdict is too old."""
 
 
-class PacketSignature(Base):
+class PacketSignature(Sealed, Base):
     __tablename__ = "packet_signatures"
 
     packet_id: Mapped[str] = mapped_column(ForeignKey("packets.packet_id"), primary_key=True)

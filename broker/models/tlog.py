@@ -5,9 +5,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from broker.db import Base
 from broker.models.columns import Created
+from broker.models.seal import Sealed
 
 
-class LogLeaf(Base):
+class LogLeaf(Sealed, Base):
     """An entry, written in the transaction that makes it true. It waits for its ``index`` until the sequencer comes."""
 
     __tablename__ = "log_leaves"
@@ -31,7 +32,7 @@ class LogTile(Base):
     hashes: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-class LogCheckpoint(Base):
+class LogCheckpoint(Sealed, Base):
     """What the log signed. ``published`` once enough witnesses have cosigned it: only then it leaves the broker."""
 
     __tablename__ = "log_checkpoints"

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from broker.db import Base
 from broker.models.columns import Timestamp
+from broker.models.seal import Sealed
 
 
-class JobEvent(Base):
+class JobEvent(Sealed, Base):
     """One step of a job. Append-only; its id is what `Last-Event-ID` names."""
 
     __tablename__ = "job_events"
@@ -27,7 +28,7 @@ class JobEvent(Base):
     at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.clock_timestamp())
 
 
-class JobLog(Base):
+class JobLog(Sealed, Base):
     """The last part of an attempt's log; the whole one lies on its worker's disk."""
 
     __tablename__ = "job_logs"

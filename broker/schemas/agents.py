@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from broker.models import Agent, AgentKey, KeyStatement, Role
-from broker.schemas.types import AgentName, PublicKeyText, SignatureText
+from broker.models import Agent, AgentKey, AgentSession, KeyStatement, Role
+from broker.schemas.types import AgentName, ProjectOrEvery, PublicKeyText, SignatureText
 from m2kt.signing.validity import Validity
 
 
@@ -14,6 +14,8 @@ class AgentIn(BaseModel):
 
     name: AgentName
     role: Role
+    project: ProjectOrEvery | None = None
+    """By default yours; for those who look after the whole broker, that of the role."""
     public_key: PublicKeyText
     not_before: AwareDatetime | None = None
     not_after: AwareDatetime | None = None
@@ -59,25 +61,45 @@ class KeyOut(BaseModel):
         )
 
 
+class PresentSession(BaseModel):
+    """The life of its process that an agent speaks from just now."""
+
+    epoch: int
+    opened: datetime
+    seen: datetime
+
+    @classmethod
+    def of(cls, row: AgentSession) -> "PresentSession":
+        return cls(epoch=row.epoch, opened=row.opened, seen=row.seen)
+
+
 class AgentOut(BaseModel):
     name: str
     role: Role
+    project: str
+    """``*`` is every project."""
     public_key: str
     key_id: str
     created: datetime
     revoked_at: datetime | None
+    draining: datetime | None
+    """Since when it is to take no more work."""
+    session: PresentSession | None
     keys: list[KeyOut]
     """All that it had, oldest first; the last is the present one."""
 
     @classmethod
-    def of(cls, agent: Agent) -> "AgentOut":
+    def of(cls, agent: Agent, session: AgentSession | None = None) -> "AgentOut":
         return cls(
             name=agent.name,
             role=agent.role,
+            project=agent.project,
             public_key=agent.present.public_key,
             key_id=agent.present.key_id,
             created=agent.created,
             revoked_at=agent.revoked_at,
+            draining=agent.draining,
+            session=PresentSession.of(session) if session else None,
             keys=[KeyOut.of(each) for each in agent.keys],
         )
 

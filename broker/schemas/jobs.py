@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from broker.models import Job, JobEvent, JobKind, JobState
-from broker.schemas.types import JsonObject
+from broker.schemas.types import JsonObject, ProjectName
 from broker.services.orders import Terms
 
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$")]
@@ -44,6 +44,8 @@ class JobIn(BaseModel):
     needs: Annotated[list[uuid.UUID], Field(max_length=32)] = Field(default_factory=list)
     limit_seconds: Annotated[float, Field(gt=0, le=604800, allow_inf_nan=False)] | None = None
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    project: ProjectName | None = None
+    """Yours, by default; who is at home in every one names one, or means `default`."""
 
     def terms(self, idempotency_key: str | None) -> Terms:
         return Terms(
@@ -58,6 +60,7 @@ class JobIn(BaseModel):
             limit_seconds=self.limit_seconds,
             max_attempts=self.max_attempts,
             idempotency_key=idempotency_key,
+            project=self.project,
         )
 
 
@@ -66,6 +69,7 @@ class JobOut(BaseModel):
     kind: str
     state: JobState
     packet_id: str | None
+    project: str
     submitter: str
     priority: int
     labels: Labels

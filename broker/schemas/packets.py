@@ -27,6 +27,7 @@ class PacketOut(BaseModel):
     state: PacketState
     reason: str | None
     teacher: dict[str, Any]
+    project: str
     publisher: str
     publisher_key: str
     size: int
@@ -34,6 +35,8 @@ class PacketOut(BaseModel):
     """Digest of the stored bytes; the ETag of the content."""
     created: datetime
     state_changed: datetime
+    good_until: datetime | None
+    """When its verdict is too old; nobody can pull it after that before it is scanned again."""
     signatures: list[SignatureOut]
 
     @classmethod
@@ -47,12 +50,14 @@ class PacketOut(BaseModel):
             state=packet.state,
             reason=packet.reason,
             teacher=packet.teacher,
+            project=packet.project,
             publisher=packet.publisher,
             publisher_key=packet.publisher_key,
             size=packet.size,
             content=packet.content_sha256,
             created=packet.created,
             state_changed=packet.state_changed,
+            good_until=packet.good_until,
             signatures=[SignatureOut.of(each) for each in signatures],
         )
 

@@ -64,6 +64,8 @@ LogText = Annotated[str, StringConstraints(max_length=262_144), AfterValidator(_
 """The end of a log."""
 
 AgentName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+ProjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+ProjectOrEvery = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9._-]{0,63}|\*)$")]
 PublicKeyText = Annotated[str, StringConstraints(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]
 SignatureText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{86}==$")]
 PacketRef = Annotated[str, StringConstraints(pattern=f"^{DIGEST.pattern}$")]

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from broker.errors import NonceUsed
-from broker.models import Agent, AgentKey, Nonce, Role
+from broker.models import Agent, AgentKey, Role
 from broker.services import keyring
-from m2kt.errors import Conflict, Forbidden, KeyFileError, NotFound, UnknownKey
+from broker.services.scopes import DEFAULT, EVERY, Scope, home
+from m2kt.errors import Conflict, Forbidden, KeyFileError, NotFound, UsageError
 from m2kt.signing.keys import (
     KeyId,
     PrivateKey,
@@ -29,6 +29,9 @@ from m2kt.signing.validity import ALWAYS, Validity
 PUBLISHING = frozenset({Role.TEACHER, Role.WORKER, Role.ADMIN})
 """Roles whose signatures on a packet count."""
 
+WIDE = frozenset({Role.ADMIN, Role.AUDITOR, Role.WORKER})
+"""Roles that may be at home in every project, and are where nobody says otherwise."""
+
 
 @dataclass(frozen=True)
 class Principal:
@@ -39,6 +42,16 @@ class Principal:
     key_id: KeyId
     key: PublicKey
     validity: Validity = ALWAYS
+    project: str = EVERY
+    agent_id: int | None = None
+    """Its row; None for those whom the settings name."""
+    session: str | None = None
+    """What its request was signed with, besides the key."""
+    draining: bool = False
+
+    @property
+    def scope(self) -> Scope:
+        return Scope.of(self.project)
 
     @classmethod
     def of(cls, name: str, role: Role, key: PublicKey, validity: Validity = ALWAYS) -> "Principal":
@@ -60,47 +73,36 @@ def read_standing(admin_keys: Path, worker_key: Path | None) -> Standing:
     return {each.key_id: each for each in found}
 
 
-def principal(session: Session, standing: Standing, key: str) -> Principal:
-    """The registered holder of the key with this id; `UnknownKey` for strangers, `KeyNotValid` when it does not count
-    now, with the name of the rule."""
-    found = standing.get(KeyId(key)) or _registered(session, key)
-    if found.validity != ALWAYS:
-        found.validity.require(keyring.now(session), found.name)
-    return found
-
-
-def _registered(session: Session, key: str) -> Principal:
-    row = session.scalar(select(AgentKey).where(AgentKey.key_id == key))
-    if row is None:
-        raise UnknownKey(f"no registered agent has the key {key[:16]}")
-    return _principal(row)
-
-
 def _principal(row: AgentKey) -> Principal:
-    return Principal.of(row.agent.name, row.agent.role, parse_public(row.public_key), row.validity)
+    agent, key = row.agent, parse_public(row.public_key)
+    return Principal(agent.name, agent.role, key_id(key), key, row.validity, project=agent.project, agent_id=agent.id)
 
 
-def holders(session: Session, standing: Standing, keys: Iterable[str], roles: Collection[Role]) -> list[Principal]:
-    """Those who hold, or held, one of ``keys`` (ids) and have one of ``roles``."""
+def holders(
+    session: Session,
+    standing: Standing,
+    keys: Iterable[str],
+    roles: Collection[Role],
+    project: str | None = None,
+) -> list[Principal]:
+    """Those who hold, or held, one of ``keys`` (ids) and have one of ``roles``; of one project, if it is named."""
     wanted = set(keys)
-    rows = session.scalars(select(AgentKey).join(Agent).where(AgentKey.key_id.in_(wanted), Agent.role.in_(roles)))
+    found = select(AgentKey).join(Agent).where(AgentKey.key_id.in_(wanted), Agent.role.in_(roles))
+    rows = session.scalars(found.where(Agent.project.in_((project, EVERY))) if project else found)
     named = (each for each in standing.values() if each.key_id in wanted and each.role in roles)
     return [*map(_principal, rows), *named]
 
 
-def trusted(session: Session, standing: Standing, keys: Iterable[str], roles: Collection[Role]) -> TrustStore:
+def trusted(
+    session: Session,
+    standing: Standing,
+    keys: Iterable[str],
+    roles: Collection[Role],
+    project: str | None = None,
+) -> TrustStore:
     """The keys of `holders`. Whether they count is asked after the signature is verified (`TrustStore.require_valid`),
     so that the refusal can name the rule."""
-    return TrustStore(Trusted(each.key, each.validity) for each in holders(session, standing, keys, roles))
-
-
-def burn(session: Session, key: KeyId, nonce: str) -> None:
-    """Use up a nonce; `NonceUsed` the second time. In its own transaction, so that a request that fails stays used."""
-    fresh = session.execute(
-        insert(Nonce).values(key_id=key, nonce=nonce).on_conflict_do_nothing().returning(Nonce.nonce)
-    ).first()
-    if fresh is None:
-        raise NonceUsed("the nonce of this request was used before")
+    return TrustStore(Trusted(each.key, each.validity) for each in holders(session, standing, keys, roles, project))
 
 
 def prune_nonces(session: Session, older_than_seconds: int) -> None:
@@ -111,19 +113,36 @@ def prune_nonces(session: Session, older_than_seconds: int) -> None:
     )
 
 
+def home_of(by: Principal, role: Role, project: str | None) -> str:
+    """The project of an agent that ``by`` lets in: the one that is named, or what the role is at home in."""
+    if project is None and by.project == EVERY:
+        return EVERY if role in WIDE else DEFAULT
+    where = home(by.project, project)
+    if where == EVERY and role not in WIDE:
+        raise UsageError(f"a {role} belongs to one project, not to every one")
+    return where
+
+
 def register(
-    session: Session, signer: PrivateKey, name: str, role: Role, key: PublicKey, validity: Validity = ALWAYS
+    session: Session,
+    signer: PrivateKey,
+    name: str,
+    role: Role,
+    key: PublicKey,
+    validity: Validity = ALWAYS,
+    project: str | None = None,
 ) -> tuple[Agent, bool]:
     """Register an agent; True when it is new. Repeating equal content changes nothing. ``signer``: the broker's key."""
+    where = project or (EVERY if role in WIDE else DEFAULT)
     fresh = session.scalars(
-        insert(Agent).values(name=name, role=role).on_conflict_do_nothing().returning(Agent)
+        insert(Agent).values(name=name, role=role, project=where).on_conflict_do_nothing().returning(Agent)
     ).first()
     if fresh is not None:
         keyring.add(session, signer, fresh, key, validity)
         return fresh, True
     found = get(session, name)
-    if (found.role, found.present.key_id) != (role, key_id(key)) or found.revoked_at is not None:
-        raise Conflict(f"there is an agent {name} with another role or key, or it was revoked")
+    if (found.role, found.project, found.present.key_id) != (role, where, key_id(key)) or found.revoked_at is not None:
+        raise Conflict(f"there is an agent {name} with another role, project or key, or it was revoked")
     return found, False
 
 
@@ -135,9 +154,22 @@ def get(session: Session, name: str) -> Agent:
     return agent
 
 
-def page(session: Session, *, after: int, limit: int) -> list[Agent]:
-    """Agents in order of registration, from the one after id ``after``."""
-    return list(session.scalars(select(Agent).where(Agent.id > after).order_by(Agent.id).limit(limit)))
+def page(session: Session, scope: Scope, *, after: int, limit: int) -> list[Agent]:
+    """Agents in order of registration, from the one after id ``after``: those of the scope, and those who are at home
+    in every project and so in these, too."""
+    wanted = select(Agent).where(Agent.id > after, or_(scope.within(Agent.project), Agent.project == EVERY))
+    return list(session.scalars(wanted.order_by(Agent.id).limit(limit)))
+
+
+def drain(session: Session, name: str, *, wanted: bool) -> Agent:
+    """Have an agent take no more work, finish what it has and end; or let it work again."""
+    agent = get(session, name)
+    if agent.revoked_at is not None:
+        raise Conflict(f"{name} was revoked", hint="It gets no work anyway.")
+    if wanted != (agent.draining is not None):
+        agent.draining = session.scalar(select(func.now())) if wanted else None
+        session.flush()
+    return agent
 
 
 def rotate(
@@ -152,7 +184,8 @@ def rotate(
 
 
 def revoke(session: Session, signer: PrivateKey, name: str, since: datetime | None = None) -> Agent:
-    """Take an agent's keys out of use; the second time changes nothing, unless it was lost earlier than we thought."""
+    """Take an agent's keys out of use; the second time changes nothing, unless it was lost earlier than we thought.
+    What follows from it for sessions, leases and tokens: `broker.services.leaving`."""
     agent = get(session, name)
     keyring.revoke(session, signer, agent, since)
     if agent.revoked_at is None:

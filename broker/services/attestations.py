@@ -1,20 +1,18 @@
 """What was said about a packet: the broker's own statements, and the outcomes that students report."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from broker.models import Attestation, Packet, PacketState, Role
+from broker.models import Attestation, Packet, Role
 from broker.services import keyring, tlog
 from broker.services.agents import Standing, trusted
-from m2kt.client.predicates import OUTCOME, RECEIPT
-from m2kt.errors import NotFound, NotLogged, NotPullable, SignatureError
-from m2kt.log.entries import entry_of
+from m2kt.client.predicates import RECEIPT
+from m2kt.errors import NotFound, SignatureError
 from m2kt.packet import PacketId
 from m2kt.signing import dsse
 from m2kt.signing.keys import KeyId, PrivateKey, key_id
@@ -23,27 +21,41 @@ from m2kt.signing.statement import attest, read_attestation
 
 def state(session: Session, key: PrivateKey, packet_id: str, predicate_type: str, predicate: Mapping[str, Any]) -> None:
     """Sign a statement of the broker about a packet; ``at`` is the database's time."""
-    at = session.scalars(select(func.clock_timestamp())).one()
-    dated = {**predicate, "at": at.isoformat()}
-    envelope = attest(PacketId(packet_id), predicate_type, dated, key).to_bytes()
-    record(session, packet_id, predicate_type, envelope, key_id(key.public_key()))
+    state_all(session, key, predicate_type, {packet_id: predicate})
+
+
+def state_all(session: Session, key: PrivateKey, predicate_type: str, about: Mapping[str, Mapping[str, Any]]) -> None:
+    """The same about many packets, by packet id; the caller holds their rows. Appended and logged in that order."""
+    at = keyring.now(session).isoformat()
+    signer = key_id(key.public_key())
+    envelopes = [
+        (each, attest(PacketId(each), predicate_type, {**predicate, "at": at}, key))
+        for each, predicate in about.items()
+    ]
+    rows = [_row(each, predicate_type, envelope.to_bytes(), signer) for each, envelope in envelopes]
+    if rows:
+        session.execute(insert(Attestation).on_conflict_do_nothing(), rows)
+        tlog.append_all(session, predicate_type, [envelope.pae for _, envelope in envelopes])
 
 
 def record(session: Session, packet_id: str, predicate_type: str, envelope: bytes, signer: str) -> Attestation:
     """Append an envelope, and log it; the same bytes twice are one row."""
-    digest = f"sha256:{sha256(envelope).hexdigest()}"
-    row = {
-        "packet_id": packet_id,
-        "predicate_type": predicate_type,
-        "envelope": envelope,
-        "digest": digest,
-        "signer": signer,
-    }
+    row = _row(packet_id, predicate_type, envelope, signer)
     session.execute(insert(Attestation).values(row).on_conflict_do_nothing())
     tlog.append(session, predicate_type, dsse.Envelope.from_bytes(envelope).pae)
     return session.scalars(
-        select(Attestation).where(Attestation.packet_id == packet_id, Attestation.digest == digest)
+        select(Attestation).where(Attestation.packet_id == packet_id, Attestation.digest == row["digest"])
     ).one()
+
+
+def _row(packet_id: str, predicate_type: str, envelope: bytes, signer: str) -> dict[str, Any]:
+    return {
+        "packet_id": packet_id,
+        "predicate_type": predicate_type,
+        "envelope": envelope,
+        "digest": f"sha256:{sha256(envelope).hexdigest()}",
+        "signer": signer,
+    }
 
 
 def page(session: Session, packet_id: str, *, after: int, limit: int) -> list[Attestation]:
@@ -66,17 +78,7 @@ def receipt(session: Session, packet_id: str) -> Attestation:
 
 def proof_text(session: Session, row: Attestation) -> str | None:
     """The proof that a statement stands in the log, or nothing while it waits."""
-    with suppress(NotLogged):
-        return tlog.proof(session, entry_of(dsse.Envelope.from_bytes(row.envelope).pae)).to_text()
-    return None
-
-
-def report_outcome(session: Session, standing: Standing, packet: Packet, envelope: bytes) -> Attestation:
-    """Keep what a packet did to a student, in the student's own signed words."""
-    if packet.state not in (PacketState.APPROVED, PacketState.REVOKED):
-        raise NotPullable(f"packet {packet.packet_id} is {packet.state}: no student can have taken it")
-    signer, _ = said_by(session, standing, packet, envelope, OUTCOME, Role.STUDENT)
-    return record(session, packet.packet_id, OUTCOME, envelope, signer)
+    return tlog.proof_of(session, row.envelope)
 
 
 def said_by(
@@ -84,7 +86,7 @@ def said_by(
 ) -> tuple[KeyId, Mapping[str, Any]]:
     """Who of ``role`` signed a statement about this packet, with a key that counts now, and what it says."""
     claimed = [each.keyid for each in dsse.Envelope.from_bytes(envelope).signatures]
-    trust = trusted(session, standing, claimed, {role})
+    trust = trusted(session, standing, claimed, {role}, packet.project)
     said = read_attestation(envelope, trust, predicate_type)
     if said.subject != packet.packet_id:
         raise SignatureError("this statement is about another packet")

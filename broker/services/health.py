@@ -4,15 +4,17 @@ from sqlalchemy import extract, func, select, text
 from sqlalchemy.orm import Session
 
 from broker.models import LIVE, Job, JobKind, JobState, Packet, PacketState
+from broker.services.scopes import EVERYWHERE, Scope
 
 
 def check_database(session: Session) -> None:
     session.execute(text("SELECT 1"))
 
 
-def packets_by_state(session: Session) -> dict[str, int]:
+def packets_by_state(session: Session, scope: Scope = EVERYWHERE) -> dict[str, int]:
     """Every state, also those that no packet is in."""
-    rows = session.execute(select(Packet.state, func.count()).group_by(Packet.state))
+    counted = select(Packet.state, func.count()).where(scope.within(Packet.project)).group_by(Packet.state)
+    rows = session.execute(counted)
     return {state.value: 0 for state in PacketState} | {state.value: count for state, count in rows}
 
 

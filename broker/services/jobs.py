@@ -11,20 +11,47 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Update, any_, case, exists, func, or_, select, true, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Select,
+    Update,
+    Uuid,
+    any_,
+    case,
+    cast,
+    column,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from broker.db import ring_after_commit
 from broker.models import LIVE, Job, JobKind, JobNeed, JobState
-from broker.services import needs, outbox, trail
+from broker.services import intake, needs, trail
+from broker.services.scopes import DEFAULT, Scope
 from m2kt.errors import Conflict, Forbidden, LeaseLost, NotFound
 
 MAX_ATTEMPTS = 3
 BACKOFF_SECONDS = 2.0
 
 NOW = func.clock_timestamp()
-_CLAIMED = (Job.id, Job.kind, Job.spec, Job.packet_id, Job.attempt, Job.fence, Job.max_attempts, Job.limit_seconds)
+_CLAIMED = (
+    Job.id,
+    Job.kind,
+    Job.spec,
+    Job.packet_id,
+    Job.attempt,
+    Job.fence,
+    Job.max_attempts,
+    Job.limit_seconds,
+    Job.project,
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +66,7 @@ class Claim:
     fence: int
     max_attempts: int = MAX_ATTEMPTS
     limit_seconds: float | None = None
+    project: str = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -49,6 +77,8 @@ class Offer:
     memory_mib: int = 0
     models: frozenset[str] = frozenset()
     site: str | None = None
+    projects: frozenset[str] | None = None
+    """Whose jobs it may do; None is everybody's."""
 
 
 @dataclass(frozen=True)
@@ -61,30 +91,20 @@ class Buried:
 
 
 def submit(
-    session: Session, kind: JobKind, spec: dict[str, Any], *, submitter: str, packet_id: str | None = None
+    session: Session,
+    kind: JobKind,
+    spec: dict[str, Any],
+    *,
+    submitter: str,
+    packet_id: str | None = None,
+    project: str = DEFAULT,
 ) -> Job:
     """Write a job into the ledger; the bell rings after the commit. Orders of agents: `broker.services.orders`."""
-    job = Job(kind=kind, spec=spec, submitter=submitter, packet_id=packet_id)
-    session.add(job)
-    session.flush()
-    session.refresh(job)
-    announce(session, job)
+    row = {"kind": kind, "spec": spec, "submitter": submitter, "packet_id": packet_id, "project": project}
+    job = intake.enter(session, row)
+    if job is None:
+        raise Conflict(f"a {kind} of packet {packet_id} is under way already", hint="Wait for that one.")
     return job
-
-
-def announce(session: Session, job: Job) -> None:
-    """A job was queued: note it, and ring when its turn may be now."""
-    noted = trail.noting(job.id, "queued", job.attempt, job.fence, by=job.submitter)
-    if job.waits_for:
-        session.execute(noted)
-    else:  # one round trip: orders are what most requests are
-        session.execute(outbox.posting(outbox.RING, job=str(job.id)).add_cte(noted.cte("noted")))
-        ring_after_commit(session, job.id)
-
-
-def _ring(session: Session, job_id: uuid.UUID) -> None:
-    outbox.post(session, outbox.RING, job=str(job_id))
-    ring_after_commit(session, job_id)
 
 
 def get(session: Session, job_id: uuid.UUID) -> Job:
@@ -94,14 +114,16 @@ def get(session: Session, job_id: uuid.UUID) -> Job:
     return job
 
 
-def page(session: Session, *, before: int | None, limit: int, state: JobState | None, kind: str | None) -> list[Job]:
+def page(
+    session: Session, scope: Scope, *, before: int | None, limit: int, state: JobState | None, kind: str | None
+) -> list[Job]:
     """Jobs, newest first, from the one before sequence number ``before``."""
-    wanted = select(Job).order_by(Job.seq.desc()).limit(limit)
+    wanted = select(Job).where(scope.within(Job.project)).order_by(Job.seq.desc()).limit(limit)
     if before is not None:
         wanted = wanted.where(Job.seq < before)
-    for column, value in ((Job.state, state), (Job.kind, kind)):
+    for each, value in ((Job.state, state), (Job.kind, kind)):
         if value is not None:
-            wanted = wanted.where(column == value)
+            wanted = wanted.where(each == value)
     return list(session.scalars(wanted))
 
 
@@ -150,6 +172,7 @@ def _suits(offer: Offer) -> tuple[ColumnElement[bool], ...]:
         Job.needs_memory_mib <= offer.memory_mib,
         or_(Job.needs_model.is_(None), Job.needs_model.in_(offer.models)),
         or_(Job.needs_site.is_(None), Job.needs_site == offer.site),
+        Scope(offer.projects).within(Job.project),
     )
 
 
@@ -184,19 +207,38 @@ def succeed(session: Session, held: Claim, result: dict[str, Any]) -> None:
     _end(session, held, JobState.SUCCEEDED, result=result, error=None)
 
 
+def succeed_all(session: Session, done: Sequence[tuple[Claim, dict[str, Any]]]) -> None:
+    """`succeed` for a handful of claims and their results, in two statements; `LeaseLost` when one of them is gone."""
+    columns = (
+        ([held.id for held, _ in done], Uuid),
+        ([held.fence for held, _ in done], BigInteger),
+        ([result for _, result in done], JSONB),
+    )
+    rows = func.unnest(*(cast(each, ARRAY(kind)) for each, kind in columns))
+    names = (column("id", Uuid), column("fence", BigInteger), column("result", JSONB))
+    said = rows.table_valued(*names, name="said").render_derived()
+    step = (
+        update(Job)
+        .where(Job.id == said.c.id, Job.fence == said.c.fence, Job.state == JobState.RUNNING, Job.lease_until > NOW)
+        .values(state=JobState.SUCCEEDED, finished=NOW, result=said.c.result, error=None, **_unleased())
+    )
+    ended = set(session.scalars(trail.noted(step, JobState.SUCCEEDED, [Job.id])))
+    for held, _ in done:
+        if held.id not in ended:
+            raise _lost(held)
+    needs.settle(session, list(ended), JobState.SUCCEEDED)
+
+
 def fail(session: Session, held: Claim, error: dict[str, Any]) -> None:
     """The job ran and said no; running it again would say the same."""
     _end(session, held, JobState.FAILED, error=error)
 
 
 def _end(session: Session, held: Claim, state: JobState, **values: Any) -> None:
-    needed = exists().where(JobNeed.needs_id == held.id).label("needed")
     step = _owned(held).values(state=state, finished=NOW, **values, **_unleased())
-    row = session.execute(trail.noted(step, state, [needed], **_why(values.get("error")))).first()
-    if row is None:
+    if session.execute(trail.noted(step, state, [Job.id], **_why(values.get("error")))).first() is None:
         raise _lost(held)
-    if row.needed:
-        needs.settle(session, held.id, state)
+    needs.settle(session, [held.id], state)
 
 
 def _why(error: dict[str, Any] | None) -> dict[str, Any]:
@@ -223,7 +265,7 @@ def _requeue(session: Session, held: Claim, what: str, seconds: float, why: str 
     detail = _why(values.get("error")) or {"why": why}
     trail.note(session, held.id, what, held.attempt, held.fence, **detail)
     if not seconds:
-        _ring(session, held.id)
+        intake.ring(session, held.id)
 
 
 def _unleased() -> dict[str, Any]:
@@ -244,7 +286,7 @@ def cancel(session: Session, job_id: uuid.UUID, *, by: str, admin: bool) -> Job:
     session.flush()
     session.refresh(job)
     trail.note(session, job.id, "cancelled", job.attempt, job.fence, why=f"cancelled by {by}")
-    needs.settle(session, job.id, JobState.CANCELLED)
+    needs.settle(session, [job.id], JobState.CANCELLED)
     return job
 
 
@@ -255,7 +297,7 @@ def again(session: Session, job_id: uuid.UUID, *, by: str, admin: bool) -> Job:
         raise Conflict("a scan cannot be retried", hint="Publish the packet again: that repeats an inconclusive scan.")
     if job.state not in (JobState.FAILED, JobState.CANCELLED, JobState.DEAD):
         raise Conflict(f"job {job_id} is {job.state}", hint="Only what failed, died or was cancelled can be retried.")
-    job.waits_for = needs.missing(session, _needed(session, job_id))
+    job.waits_for = needs.missing(session, _needed(session, job_id), job.project)
     job.state, job.fence = JobState.QUEUED, job.fence + 1
     job.max_attempts = job.attempt + MAX_ATTEMPTS
     job.finished, job.error, job.progress, job.not_before = None, None, None, NOW
@@ -265,7 +307,7 @@ def again(session: Session, job_id: uuid.UUID, *, by: str, admin: bool) -> Job:
     except IntegrityError as error:
         raise Conflict("another job with its de-duplication key is under way", hint="Follow that one.") from error
     session.refresh(job)
-    announce(session, job)
+    intake.announce(session, job)
     return job
 
 
@@ -308,7 +350,7 @@ def sweep(session: Session, limit: int = 100) -> Sequence[Buried]:
         what = "lease-lost" if row.state == JobState.QUEUED else row.state
         trail.note(session, row.id, what, row.attempt, row.fence, why="the worker stopped renewing its lease")
         if row.state == JobState.QUEUED:
-            _ring(session, row.id)
+            intake.ring(session, row.id)
         else:
-            needs.settle(session, row.id, row.state)
+            needs.settle(session, [row.id], row.state)
     return [Buried(row.id, row.kind, row.packet_id) for row in swept if row.state == JobState.DEAD]

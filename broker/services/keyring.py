@@ -4,12 +4,13 @@ log holds: whose key it is, and since when it counts no more, cannot be changed 
 from datetime import datetime, timedelta
 
 from cryptography.exceptions import InvalidSignature
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from broker.models import Agent, AgentKey, KeyStatement
 from broker.services import tlog
+from broker.services.scopes import EVERY, Scope
 from m2kt.client.predicates import KEY
 from m2kt.errors import Conflict, SignatureError, UsageError
 from m2kt.packet import PacketId
@@ -75,9 +76,12 @@ def revoke(session: Session, signer: PrivateKey, agent: Agent, since: datetime |
             _state(session, signer, agent, row, "revoked")
 
 
-def page(session: Session, *, after: int, limit: int) -> list[KeyStatement]:
-    """All statements about keys, oldest first."""
+def page(session: Session, scope: Scope, *, after: int, limit: int) -> list[KeyStatement]:
+    """Statements about the keys of these projects' agents, and of those at home in every project; oldest first."""
     wanted = select(KeyStatement).where(KeyStatement.id > after).order_by(KeyStatement.id).limit(limit)
+    if scope.projects is not None:
+        shown = or_(scope.within(Agent.project), Agent.project == EVERY)
+        wanted = wanted.where(KeyStatement.key_id.in_(select(AgentKey.key_id).join(Agent).where(shown)))
     return list(session.scalars(wanted))
 
 
@@ -87,6 +91,7 @@ def _state(session: Session, signer: PrivateKey, agent: Agent, row: AgentKey, ev
         "event": event,
         "name": agent.name,
         "role": agent.role.value,
+        "project": agent.project,
         "public_key": row.public_key,
         **{name: time_text(each) for name, each in limits.items() if each is not None},
         "at": now(session).isoformat(),

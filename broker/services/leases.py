@@ -5,7 +5,7 @@ The owner in the row is agent and session, so that neither another agent nor the
 
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -55,31 +55,48 @@ def now(session: Session) -> datetime:
 
 
 def owner(agent: Principal, session_id: str) -> str:
-    return f"agent:{agent.name}/{session_id}"
+    return owner_of(agent.name, session_id)
+
+
+def owner_of(name: str, session_id: str) -> str:
+    return f"agent:{name}/{session_id}"
 
 
 def take(
     session: Session, agent: Principal, session_id: str, kinds: Collection[str], offer: Offer, seconds: float
 ) -> Claim | None:
-    """Claim the next job of these kinds that the agent may have."""
+    """Claim the next job of these kinds that the agent may have: nothing for one that is to drain."""
+    _require_own(agent, session_id)
     if agent.role not in MAY_LEASE:
         raise Forbidden(f"{agent.name} has the role {agent.role}, which works on no jobs")
     allowed = MAY_LEASE[agent.role]
     refused = {each for each in kinds if each == JobKind.SCAN or (allowed is not None and each not in allowed)}
     if refused:
         raise Forbidden(f"a {agent.role} leases no jobs of kind {', '.join(sorted(refused))}")
-    return jobs.claim(session, owner(agent, session_id), seconds, kinds, offer)
+    if agent.draining:
+        return None
+    mine = replace(offer, projects=agent.scope.projects)
+    return jobs.claim(session, owner(agent, session_id), seconds, kinds, mine)
+
+
+def _require_own(agent: Principal, session_id: str) -> None:
+    """A request that is signed with a session speaks for that one only."""
+    if agent.session not in (None, session_id):
+        raise Forbidden(
+            "the lease's session is another than the one that signed", hint="Name the session that you opened."
+        )
 
 
 def beat(session: Session, agent: Principal, session_id: str, held: Collection[Held], seconds: float) -> list[Lost]:
     """Renew what the agent still holds; returns what it holds no longer. Renewing never brings a lost lease back."""
+    _require_own(agent, session_id)
     lost = []
     for each in sorted(held, key=lambda one: one.job):
         try:
             with session.begin_nested():
                 _renew(session, agent, session_id, each, seconds)
         except LeaseLost:
-            lost.append(Lost(each.job, _reason(session, each)))
+            lost.append(Lost(each.job, reason(session, each)))
     return lost
 
 
@@ -96,7 +113,7 @@ def _keep_log(session: Session, held: Claim, log: str | None) -> None:
         trail.keep_log(session, held.id, held.attempt, log.encode())
 
 
-def _reason(session: Session, each: Held) -> str:
+def reason(session: Session, each: Held) -> str:
     job = session.get(Job, each.job, populate_existing=True)
     if job is None:
         return "there is no such job"
@@ -139,10 +156,21 @@ def release(session: Session, agent: Principal, session_id: str, claimed: Held) 
 
 def _claim(session: Session, agent: Principal, session_id: str, job_id: uuid.UUID, fence: int) -> Claim:
     """The claim behind a fence, if it is this session's. What is written with it checks the fence once more."""
+    _require_own(agent, session_id)
     job = session.get(Job, job_id, populate_existing=True)
     if job is None or job.fence != fence or job.lease_owner != owner(agent, session_id):
         raise LeaseLost(f"job {job_id} is not held by this session with fence {fence}")
-    return Claim(job.id, job.kind, job.spec, job.packet_id, job.attempt, job.fence, job.max_attempts, job.limit_seconds)
+    return Claim(
+        job.id,
+        job.kind,
+        job.spec,
+        job.packet_id,
+        job.attempt,
+        job.fence,
+        job.max_attempts,
+        job.limit_seconds,
+        job.project,
+    )
 
 
 def _fresh(session: Session, job_id: uuid.UUID) -> Job:

@@ -6,16 +6,19 @@ from collections.abc import Collection
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from broker.db import ring_after_commit
 from broker.models import LIVE, Job, JobNeed, JobState
-from broker.services import outbox, trail
+from broker.services import intake, trail
 from m2kt.errors import Conflict, NotFound
 
 
-def missing(session: Session, needs: Collection[uuid.UUID]) -> int:
-    """How many of these jobs have not succeeded yet. They are held until the commit, so none ends in between."""
+def missing(session: Session, needs: Collection[uuid.UUID], project: str) -> int:
+    """How many of these jobs have not succeeded yet. They are held until the commit, so none ends in between. Jobs of
+    another project are as good as not there."""
     rows = session.execute(
-        select(Job.id, Job.state).where(Job.id.in_(needs)).order_by(Job.id).with_for_update(read=True)
+        select(Job.id, Job.state)
+        .where(Job.id.in_(needs), Job.project == project)
+        .order_by(Job.id)
+        .with_for_update(read=True)
     )
     found = {row.id: row.state for row in rows}
     for each in needs:
@@ -31,25 +34,34 @@ def link(session: Session, job_id: uuid.UUID, needs: Collection[uuid.UUID]) -> N
     session.flush()
 
 
-def settle(session: Session, job_id: uuid.UUID, state: JobState) -> None:
-    """Tell the jobs that need ``job_id`` how it ended: they come closer to their turn, or are cancelled with it."""
+def settle(session: Session, job_ids: Collection[uuid.UUID], state: JobState) -> None:
+    """Tell the jobs that need ``job_ids`` how those ended: they come closer to their turn, or are cancelled with them.
+
+    Call it behind the statement that ended them, never within: while that one waited for a row, an order that needs
+    the job may have been committed, and only a statement that begins later sees it.
+    """
+    waiting = _waiting(session, job_ids)
     if state == JobState.SUCCEEDED:
-        for each in _waiting(session, job_id):
+        for each, _ in waiting:
             _closer(session, each)
         return
-    ended = [(job_id, state)]
+    ended = [(*each, state) for each in waiting]
     while ended:
-        cause, how = ended.pop()
-        for each in _waiting(session, cause):
-            _cancel(session, each, f"job {cause}, which it needs, is {how}")
-            ended.append((each, JobState.CANCELLED))
+        job_id, cause, how = ended.pop()
+        if _cancel(session, job_id, f"job {cause}, which it needs, is {how}"):
+            ended += [(*each, JobState.CANCELLED) for each in _waiting(session, [job_id])]
 
 
-def _waiting(session: Session, job_id: uuid.UUID) -> list[uuid.UUID]:
-    """Queued jobs that need this one, locked in one order by everybody."""
-    needing = select(JobNeed.job_id).where(JobNeed.needs_id == job_id)
-    wanted = select(Job.id).where(Job.id.in_(needing), Job.state == JobState.QUEUED)
-    return list(session.scalars(wanted.order_by(Job.id).with_for_update()))
+def _waiting(session: Session, job_ids: Collection[uuid.UUID]) -> list[tuple[uuid.UUID, uuid.UUID]]:
+    """Queued jobs that need one of these, each with the one that it needs; locked in one order by everybody."""
+    wanted = (
+        select(Job.id, JobNeed.needs_id)
+        .join(JobNeed, JobNeed.job_id == Job.id)
+        .where(JobNeed.needs_id.in_(job_ids), Job.state == JobState.QUEUED)
+        .order_by(Job.id)
+        .with_for_update(of=Job)
+    )
+    return [(row.id, row.needs_id) for row in session.execute(wanted)]
 
 
 def _closer(session: Session, job_id: uuid.UUID) -> None:
@@ -61,11 +73,11 @@ def _closer(session: Session, job_id: uuid.UUID) -> None:
         .execution_options(synchronize_session=False)
     )
     if left == 0:
-        outbox.post(session, outbox.RING, job=str(job_id))
-        ring_after_commit(session, job_id)
+        intake.ring(session, job_id)
 
 
-def _cancel(session: Session, job_id: uuid.UUID, why: str) -> None:
+def _cancel(session: Session, job_id: uuid.UUID, why: str) -> bool:
+    """Whether it was still queued."""
     values = {
         "state": JobState.CANCELLED,
         "fence": Job.fence + 1,
@@ -74,9 +86,11 @@ def _cancel(session: Session, job_id: uuid.UUID, why: str) -> None:
     }
     row = session.execute(
         update(Job)
-        .where(Job.id == job_id)
+        .where(Job.id == job_id, Job.state == JobState.QUEUED)
         .values(values)
         .returning(Job.attempt, Job.fence)
         .execution_options(synchronize_session=False)
-    ).one()
-    trail.note(session, job_id, "cancelled", row.attempt, row.fence, why=why)
+    ).first()
+    if row is not None:
+        trail.note(session, job_id, "cancelled", row.attempt, row.fence, why=why)
+    return row is not None

@@ -7,19 +7,20 @@ that names one is refused, not overridden.
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from broker.models import LIVE, Job, JobKind, Role
-from broker.services import jobs, needs, packets
+from broker.services import intake, jobs, needs, packets
 from broker.services.agents import Principal
+from broker.services.scopes import Scope, home
 from m2kt.errors import Conflict, Forbidden, TooLarge, UsageError
+from m2kt.packet.manifest import MAX_PARENTS
 
 MAX_SPEC_BYTES = 128 * 1024
 TRIES = 3
@@ -40,6 +41,7 @@ class Terms:
     limit_seconds: float | None = None
     max_attempts: int = jobs.MAX_ATTEMPTS
     idempotency_key: str | None = None
+    project: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,16 @@ _LEARNING = frozenset({Role.STUDENT, Role.WORKER, Role.ADMIN})
 ORDERS: Mapping[JobKind, Order] = {
     JobKind.EXTRACT: Order(_TEACHING, needs=("model", "domain", "name", "version"), filled_in=("key", "out", "broker")),
     JobKind.ALIGN: Order(_LEARNING, needs=("packet_id", "model"), filled_in=("packet", "trust", "out")),
-    JobKind.VERIFY: Order(_LEARNING, filled_in=("packet", "trust", "out")),
-    JobKind.AGGREGATE: Order(_TEACHING, filled_in=("key", "out", "broker")),
+    JobKind.VERIFY: Order(_LEARNING, needs=("model", "checks")),
+    JobKind.AGGREGATE: Order(
+        _TEACHING, needs=("packet_ids", "name", "version"), filled_in=("packets", "trust", "key", "out", "broker")
+    ),
     JobKind.EXCHANGE: Order(_TEACHING | _LEARNING, filled_in=("key", "out", "broker")),
     JobKind.NOOP: Order(_TEACHING | _LEARNING),
 }
+
+ORDERING = _TEACHING | _LEARNING
+"""Roles that order anything at all; `place` decides by the kind."""
 
 
 def place(
@@ -76,10 +83,11 @@ def place(
     """Check an order and write it into the ledger, once for each of its keys."""
     _check(kind, spec, by)
     terms = terms or Terms()
+    terms = replace(terms, project=home(by.project, terms.project))
     if terms.idempotency_key is not None and (known := _by_idempotency(session, by.name, terms.idempotency_key)):
         return Placed(_same(known, _digest(kind, spec, terms), "idempotency"), fresh=False)
-    if kind == JobKind.ALIGN:
-        packets.pullable(session, str(spec["packet_id"]))
+    for packet_id in _taken(kind, spec):
+        packets.pullable(session, packet_id, Scope.of(str(terms.project)))
     return _write(session, kind, spec, by.name, terms)
 
 
@@ -96,18 +104,29 @@ def _check(kind: JobKind, spec: dict[str, Any], by: Principal) -> None:
         raise TooLarge(f"the specification has {size} bytes; {MAX_SPEC_BYTES} are allowed", hint=hint)
 
 
+def _taken(kind: JobKind, spec: dict[str, Any]) -> list[str]:
+    """Packets that the job will ask the broker for, which must be approved now, too."""
+    if kind == JobKind.ALIGN:
+        return [str(spec["packet_id"])]
+    if kind != JobKind.AGGREGATE:
+        return []
+    named = spec["packet_ids"]
+    if not isinstance(named, list) or not 2 <= len(set(map(str, named))) == len(named) <= MAX_PARENTS:
+        raise UsageError(f"packet_ids must be a list of 2 to {MAX_PARENTS} packets, each once")
+    return [str(each) for each in named]
+
+
 def _write(session: Session, kind: JobKind, spec: dict[str, Any], submitter: str, terms: Terms) -> Placed:
     """Insert, or find what holds one of the keys: a twin may end between the two, so try again."""
     digest = _digest(kind, spec, terms)
     columns = {name: each for name, each in asdict(terms).items() if name != "needs" and each is not None}
     row = {"kind": kind, "spec": spec, "submitter": submitter, "order_sha256": digest, **columns}
     for _ in range(TRIES):
-        row["waits_for"] = needs.missing(session, terms.needs) if terms.needs else 0
-        job = session.scalars(insert(Job).values(row).on_conflict_do_nothing().returning(Job)).first()
+        row["waits_for"] = needs.missing(session, terms.needs, str(terms.project)) if terms.needs else 0
+        job = intake.enter(session, row)
         if job is not None:
             if terms.needs:
                 needs.link(session, job.id, terms.needs)
-            jobs.announce(session, job)
             return Placed(job, fresh=True)
         found = _holder(session, kind, submitter, terms)
         if found is not None:

@@ -5,9 +5,11 @@ from collections.abc import Collection
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from broker.errors import IllegalTransition
 from broker.models import AgentKey, Packet, PacketSignature, PacketState, Role
-from broker.services import lifecycle
+from broker.services import cascade, lifecycle, lineage
 from broker.services.agents import Principal
+from broker.services.scopes import EVERYWHERE, Scope
 from broker.storage import BlobStore
 from m2kt.errors import Forbidden, NotFound, NotPullable
 from m2kt.signing.keys import PrivateKey
@@ -21,8 +23,8 @@ def get(session: Session, packet_id: str) -> Packet:
 
 
 def hold(session: Session, packet_id: str) -> Packet:
-    """The packet, locked until the transaction ends."""
-    packet = session.get(Packet, packet_id, with_for_update=True, populate_existing=True)
+    """The packet, locked until the transaction ends; others may refer to it meanwhile."""
+    packet = session.get(Packet, packet_id, with_for_update={"key_share": True}, populate_existing=True)
     if packet is None:
         raise NotFound(f"there is no packet {packet_id}")
     return packet
@@ -30,15 +32,19 @@ def hold(session: Session, packet_id: str) -> Packet:
 
 def page(
     session: Session,
+    scope: Scope,
     *,
     before: int | None,
     limit: int,
     name: str | None = None,
     state: PacketState | None = None,
     domain: str | None = None,
+    yanked: bool = False,
 ) -> list[Packet]:
-    """Packets, newest first, from the one before sequence number ``before``."""
-    wanted = select(Packet).order_by(Packet.seq.desc()).limit(limit)
+    """Packets, newest first, from the one before sequence number ``before``; those that were yanked are not led to."""
+    wanted = select(Packet).where(scope.within(Packet.project)).order_by(Packet.seq.desc()).limit(limit)
+    if state is None and not yanked:
+        wanted = wanted.where(Packet.state != PacketState.YANKED)
     if before is not None:
         wanted = wanted.where(Packet.seq < before)
     for column, value in ((Packet.name, name), (Packet.state, state), (Packet.domain, domain)):
@@ -47,12 +53,12 @@ def page(
     return list(session.scalars(wanted))
 
 
-def versions(session: Session, name: str) -> list[Packet]:
-    """All versions of a name, newest first."""
+def versions(session: Session, name: str, *, yanked: bool = False) -> list[Packet]:
+    """All versions of a name, newest first; those that were yanked only when they are asked for."""
     found = list(session.scalars(select(Packet).where(Packet.name == name).order_by(Packet.seq.desc())))
     if not found:
         raise NotFound(f"there is no packet named {name}")
-    return found
+    return [each for each in found if yanked or each.state != PacketState.YANKED]
 
 
 def signatures(session: Session, packet_ids: Collection[str]) -> dict[str, list[PacketSignature]]:
@@ -64,10 +70,12 @@ def signatures(session: Session, packet_ids: Collection[str]) -> dict[str, list[
     return found
 
 
-def pullable(session: Session, packet_id: str) -> Packet:
-    """The packet, which a scan has approved and nobody has revoked."""
+def pullable(session: Session, packet_id: str, scope: Scope = EVERYWHERE) -> Packet:
+    """The packet, which a scan has approved and nobody has revoked; outside the scope there is none."""
     packet = get(session, packet_id)
-    lifecycle.require_pullable(packet)
+    if not scope.has(packet.project):
+        raise NotFound(f"there is no packet {packet_id}")
+    lifecycle.require_pullable(session, packet)
     _require_counted(session, packet)
     return packet
 
@@ -85,16 +93,43 @@ def _require_counted(session: Session, packet: Packet) -> None:
 
 def content(session: Session, store: BlobStore, packet: Packet, start: int, stop: int) -> bytes:
     """Bytes ``[start, stop)`` of an approved packet; asked again here, so that no caller can forget."""
-    lifecycle.require_pullable(packet)
+    lifecycle.require_pullable(session, packet)
     return b"".join(store.read(session, packet.content_sha256, start, stop))
 
 
 def revoke(session: Session, key: PrivateKey, packet_id: str, *, reason: str, by: Principal) -> Packet:
-    """Take a packet back. Its publisher, its signers and administrators may; the second time changes nothing."""
+    """Take a packet back, and doubt what was made of it (`broker.services.cascade`). Its publisher, its signers and
+    administrators may; the second time changes nothing."""
+    lineage.lock(session)
+    packet = _held_by(session, packet_id, by, "revoke")
+    if packet.state != PacketState.REVOKED:
+        cascade.take_back(session, key, packet, PacketState.REVOKED, reason=reason, by=by.name)
+    return packet
+
+
+def yank(session: Session, key: PrivateKey, packet_id: str, *, reason: str, by: Principal) -> Packet:
+    """Advise against a packet: who names it exactly still gets it, nobody is led to it. The second time changes
+    nothing."""
+    packet = _held_by(session, packet_id, by, "yank")
+    if packet.state != PacketState.YANKED:
+        lifecycle.move(session, key, packet, PacketState.YANKED, reason=reason, by=by.name)
+    return packet
+
+
+def unyank(session: Session, key: PrivateKey, packet_id: str, *, reason: str, by: Principal) -> Packet:
+    """Take the advice back; a packet that is approved stays so."""
+    packet = _held_by(session, packet_id, by, "unyank")
+    if packet.state not in (PacketState.YANKED, PacketState.APPROVED):
+        raise IllegalTransition(f"packet {packet_id} is {packet.state}: it is not yanked")
+    if packet.state == PacketState.YANKED:
+        lifecycle.move(session, key, packet, PacketState.APPROVED, reason=reason, by=by.name)
+    return packet
+
+
+def _held_by(session: Session, packet_id: str, by: Principal, what: str) -> Packet:
+    """The packet, locked, for those who may decide about it."""
     packet = hold(session, packet_id)
     signers = {each.key_id for each in signatures(session, [packet_id])[packet_id]}
     if by.role != Role.ADMIN and by.key_id not in {packet.publisher_key, *signers}:
-        raise Forbidden("only its publisher, its signers or an administrator may revoke a packet")
-    if packet.state != PacketState.REVOKED:
-        lifecycle.move(session, key, packet, PacketState.REVOKED, reason=reason, by=by.name)
+        raise Forbidden(f"only its publisher, its signers or an administrator may {what} a packet")
     return packet

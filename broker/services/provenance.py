@@ -23,8 +23,10 @@ MAX_STATEMENTS = 500
 _WORDS = {
     PacketState.RECEIVED: "Not yet scanned: nobody can pull it.",
     PacketState.SCANNING: "No verdict yet: nobody can pull it.",
-    PacketState.QUARANTINED: "Its scan passed, and reviewers have not agreed yet: nobody can pull it.",
+    PacketState.QUARANTINED: "Reviewers have not agreed yet: nobody can pull it.",
     PacketState.APPROVED: "Approved: its signature was verified and a scan passed; students may pull it.",
+    PacketState.YANKED: "Yanked: its publisher advises against it; who names it exactly still gets it, with a warning.",
+    PacketState.EXPIRED: "Expired: its verdict is too old, and nobody can pull it before it is scanned again.",
     PacketState.REJECTED: "Rejected: a check found something wrong; nobody can pull it.",
     PacketState.REVOKED: "Revoked: it was taken back; students that took it should remove it.",
 }

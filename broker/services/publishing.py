@@ -7,8 +7,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from broker.models import Job, JobKind, JobState, Packet, PacketSignature, PacketState
-from broker.services import attestations, jobs, keyring, packets, tlog
+from broker.services import attestations, feed, jobs, keyring, lineage, packets, tlog
 from broker.services.agents import PUBLISHING, Principal, Standing, trusted
+from broker.services.scopes import home
 from broker.storage import BlobStore
 from m2kt.client.predicates import RECEIPT
 from m2kt.errors import Conflict
@@ -47,31 +48,37 @@ class _Upload:
     signatures: dict[KeyId, dsse.Signature]
 
 
-def publish(session: Session, desk: Desk, data: bytes, *, publisher: Principal) -> Published:
+def publish(
+    session: Session, desk: Desk, data: bytes, *, publisher: Principal, project: str | None = None
+) -> Published:
     """Take a packet in, or add its new signatures to the one that is there.
 
-    Idempotent by packet id. A name and version belong to the first packet that has them, for ever.
+    Idempotent by packet id. A name and version belong to the first packet that has them, for ever, and a name to the
+    first project that used it.
     """
-    upload = _verify(session, desk, data, publisher)
+    where = home(publisher.project, project)
+    upload = _verify(session, desk, data, publisher, where)
     packet = upload.verified.packet
-    # One lock per reference: equal ids have equal references, so neither a twin nor a rival can slip in between.
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(packet.manifest.reference, 0))))
-    held = session.get(Packet, packet.packet_id, with_for_update=True)
+    # One lock per name: equal ids have equal names, so neither a twin nor a rival can slip in between.
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(packet.manifest.name, 0))))
+    held = session.get(Packet, packet.packet_id, with_for_update={"key_share": True})
     if held is None:
-        _refuse_taken_reference(session, upload)
-        return Published(_store(session, desk, upload, publisher), fresh=True)
+        _refuse_taken_reference(session, upload, where)
+        return Published(_store(session, desk, upload, publisher, where), fresh=True)
+    if held.project != where:
+        raise Conflict(f"packet {packet.packet_id} is another project's", hint="Publish one of your own.")
     if held.state != PacketState.REVOKED:
         _add_signatures(session, desk, held, upload, publisher)
         _ensure_scan(session, held, publisher)
     return Published(held, fresh=False)
 
 
-def _verify(session: Session, desk: Desk, data: bytes, publisher: Principal) -> _Upload:
+def _verify(session: Session, desk: Desk, data: bytes, publisher: Principal, project: str) -> _Upload:
     """Candidates are the keys that the envelope names and the publisher's own, so that a name is only ever a hint."""
     limits = Limits(max_packet_bytes=desk.max_bytes)
     envelope = dsse.Envelope.from_bytes(unpack(data, limits).envelope)
     claimed = {publisher.key_id, *(each.keyid for each in envelope.signatures)}
-    trust = trusted(session, desk.standing, claimed, PUBLISHING)
+    trust = trusted(session, desk.standing, claimed, PUBLISHING, project)
     verified = verify_packet(data, trust, limits)
     counted = trust.require_valid(verified.key_ids, keyring.now(session))
     signatures = {who: each for who, each in _signatures(envelope, trust).items() if who in counted}
@@ -83,15 +90,18 @@ def _signatures(envelope: dsse.Envelope, trust: TrustStore) -> dict[KeyId, dsse.
     return {who: each for who, each in zip(signers, envelope.signatures, strict=True) if who is not None}
 
 
-def _refuse_taken_reference(session: Session, upload: _Upload) -> None:
+def _refuse_taken_reference(session: Session, upload: _Upload, project: str) -> None:
     manifest = upload.verified.packet.manifest
+    elsewhere = select(Packet.packet_id).where(Packet.name == manifest.name, Packet.project != project).limit(1)
+    if session.scalar(elsewhere) is not None:
+        raise Conflict(f"the name {manifest.name} is another project's", hint="Publish under a name of your own.")
     taken = select(Packet.packet_id).where(Packet.name == manifest.name, Packet.version == manifest.version)
     other = session.scalar(taken)
     if other is not None:
         raise Conflict(f"{manifest.reference} is packet {other} already", hint="Publish under a new version.")
 
 
-def _store(session: Session, desk: Desk, upload: _Upload, publisher: Principal) -> Packet:
+def _store(session: Session, desk: Desk, upload: _Upload, publisher: Principal, project: str) -> Packet:
     verified = upload.verified.packet
     manifest = canonical.loads(verified.manifest_bytes, max_bytes=len(verified.manifest_bytes))
     packet = Packet(
@@ -102,6 +112,7 @@ def _store(session: Session, desk: Desk, upload: _Upload, publisher: Principal) 
         domain=f"{manifest['domain']['name']}@{manifest['domain']['version']}",
         teacher=manifest["teacher"],
         manifest=manifest,
+        project=project,
         publisher=publisher.name,
         publisher_key=publisher.key_id,
         size=len(upload.data),
@@ -113,7 +124,9 @@ def _store(session: Session, desk: Desk, upload: _Upload, publisher: Principal) 
     tlog.append(session, PUBLICATION, upload.envelope.pae)
     _write_signatures(session, packet, upload.signatures)
     _write_receipt(session, desk, packet, publisher)
+    feed.note(session, feed.PUBLISHED, packet.packet_id, packet.name, packet.version, holds=packet.kind)
     _ensure_scan(session, packet, publisher)
+    lineage.link(session, packet, manifest["parents"])  # last: until the commit, nobody can be taken back
     return packet
 
 
@@ -131,6 +144,7 @@ def _add_signatures(session: Session, desk: Desk, packet: Packet, upload: _Uploa
     _replace_content(session, desk, packet, pack(Parts(envelope, parts.manifest, parts.tensors)))
     _write_signatures(session, packet, added)
     _write_receipt(session, desk, packet, publisher)
+    feed.note(session, feed.SIGNED, packet.packet_id, packet.name, packet.version, signers=sorted(added))
 
 
 def _replace_content(session: Session, desk: Desk, packet: Packet, data: bytes) -> None:
@@ -151,6 +165,7 @@ def _write_receipt(session: Session, desk: Desk, packet: Packet, publisher: Prin
     predicate = {
         "name": packet.name,
         "version": packet.version,
+        "project": packet.project,
         "content": packet.content_sha256,
         "publisher": publisher.name,
         "publisher_key": publisher.key_id,
@@ -169,5 +184,5 @@ def _ensure_scan(session: Session, packet: Packet, publisher: Principal) -> None
         Job.state.in_((JobState.QUEUED, JobState.RUNNING)),
     )
     if session.scalar(live) is None:
-        spec = {"packet_id": packet.packet_id}
-        jobs.submit(session, JobKind.SCAN, spec, submitter=publisher.name, packet_id=packet.packet_id)
+        spec, packet_id, project = {"packet_id": packet.packet_id}, packet.packet_id, packet.project
+        jobs.submit(session, JobKind.SCAN, spec, submitter=publisher.name, packet_id=packet_id, project=project)

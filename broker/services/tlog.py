@@ -3,7 +3,8 @@
 `broker.services.sequencer` turns waiting entries into the tree. Nothing that no published checkpoint covers is shown.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -15,11 +16,19 @@ from m2kt.errors import LogTampered, NotFound, NotLogged, UsageError
 from m2kt.log import Proof, tiles, tree
 from m2kt.log.entries import entry_of
 from m2kt.log.tiles import Place
+from m2kt.signing.dsse import Envelope
 
 
 def append(session: Session, kind: str, pae: bytes) -> None:
     """Have a statement logged; to be called in the transaction that makes it true. The same one twice is one entry."""
-    session.execute(insert(LogLeaf).values(entry=entry_of(pae), kind=kind).on_conflict_do_nothing())
+    append_all(session, kind, [pae])
+
+
+def append_all(session: Session, kind: str, paes: Sequence[bytes]) -> None:
+    """The same for many statements of one kind."""
+    rows = [{"entry": entry_of(each), "kind": kind} for each in paes]
+    if rows:
+        session.execute(insert(LogLeaf).on_conflict_do_nothing(), rows)
 
 
 def published(session: Session) -> LogCheckpoint:
@@ -67,6 +76,13 @@ def proof(session: Session, entry: bytes) -> Proof:
         raise NotLogged("the entry waits to be integrated")
     read = tiles.reader(stored_tiles(session))
     return Proof(index, tuple(tree.inclusion_proof(read, index, checkpoint.size)), checkpoint.note.encode())
+
+
+def proof_of(session: Session, envelope: bytes) -> str | None:
+    """The proof that a statement, in its envelope, stands in the log, or nothing while it waits."""
+    with suppress(NotLogged):
+        return proof(session, entry_of(Envelope.from_bytes(envelope).pae)).to_text()
+    return None
 
 
 def _find(session: Session, entry: bytes) -> tuple[bool, int | None]:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Insert, Select, Update, func, insert, literal, select
+from sqlalchemy import Insert, Select, Update, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
@@ -20,11 +20,13 @@ PAGE = 200
 
 
 def note(session: Session, job_id: uuid.UUID, what: str, attempt: int, fence: int, **detail: Any) -> None:
-    session.execute(noting(job_id, what, attempt, fence, **detail))
+    """Note a step that no statement of `noted` took."""
+    counted = update(Job).where(Job.id == job_id).values(events=Job.events + 1).returning(Job.id)
+    session.execute(noting(job_id, what, attempt, fence, **detail).add_cte(counted.cte("counted")))
 
 
 def noting(job_id: uuid.UUID, what: str, attempt: int, fence: int, **detail: Any) -> Insert:
-    """The statement behind `note`."""
+    """The statement for an event that the job's row counts already."""
     return insert(JobEvent).values(job_id=job_id, what=what, attempt=attempt, fence=fence, detail=detail)
 
 
@@ -33,7 +35,9 @@ def noted(step: Update, what: str, columns: Sequence[Any], **detail: Any) -> Sel
 
     Nothing moves without its event, and a hot path pays one round trip.
     """
-    moved = step.returning(*columns, Job.id.label("_id"), Job.attempt.label("_attempt"), Job.fence.label("_fence"))
+    moved = step.values(events=Job.events + 1).returning(
+        *columns, Job.id.label("_id"), Job.attempt.label("_attempt"), Job.fence.label("_fence")
+    )
     done = moved.cte("moved")
     rows = select(done.c._id, literal(what), done.c._attempt, done.c._fence, literal(detail, JSONB))
     events = insert(JobEvent).from_select(["job_id", "what", "attempt", "fence", "detail"], rows).cte("events")

@@ -21,10 +21,12 @@ _TITLES = {
     404: "not found",
     405: "method not allowed",
     409: "conflict with the present state",
-    410: "revoked",
+    410: "revoked, or forgotten",
+    412: "somebody was faster",
     413: "too large",
     416: "range not satisfiable",
     422: "refused as it is",
+    428: "say what you saw",
     503: "a server behind the broker is away",
 }
 

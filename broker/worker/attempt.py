@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from broker.db import transaction
@@ -13,19 +14,32 @@ from broker.models import Job, JobKind
 from broker.services import jobs
 from broker.services.jobs import Buried, Claim
 from broker.worker.bench import Bench
-from broker.worker.kinds import HANDLERS, Done, files
+from broker.worker.children import Done, files
+from broker.worker.kinds import HANDLERS
 from broker.worker.lease import End, Lease
 from broker.worker.tidy import remove
 from broker.worker.upkeep import bury
-from m2kt.errors import ChildFailed, DatabaseAway, DiskFull, LeaseLost, M2KTError, TimeLimit, Unavailable
+from m2kt.errors import (
+    ChildFailed,
+    DatabaseAway,
+    DiskFull,
+    LeaseLost,
+    M2KTError,
+    ProgramMissing,
+    TimeLimit,
+    Unavailable,
+)
 
-HANDFUL = 16
+HANDFUL = 32
+PAUSING = Job.spec.has_key("seconds")
+"""No-ops that take their time, and so need a lease of their own."""
+
 UNKNOWN_SECONDS = 5.0
-DISK_SECONDS = 30.0
-"""Until a job that found this worker's disk full is due again; another worker may take it then."""
+LACK_SECONDS = 30.0
+"""Until a job for which this worker lacks disk space or the program is due again; another may take it then."""
 
-DATABASE_SECONDS = 1.0
-"""The same for a job whose own step found the database away: neither is the job's fault, so neither counts."""
+AWAY_SECONDS = 1.0
+"""The same for a job whose own step found the database away. None of this is the job's fault, so it does not count."""
 
 AGAIN_SECONDS = 0.2
 """Between two tries to write how a job ended, while the database is away and the lease still ours."""
@@ -60,15 +74,24 @@ def attempt(bench: Bench, held: Claim, leaving: threading.Event) -> None:
             remove(each)
 
 
-def at_once(bench: Bench) -> bool:
+def at_once(bench: Bench) -> int:
     """Do the no-ops that wait for nothing, by the handful: claim and finish are one transaction, so there is nothing
-    in between to renew, cancel or lose. Whether there were any."""
+    in between to renew, cancel or lose. Returns how many there were, at most `HANDFUL`."""
     with transaction(bench.sessions, bench.ring) as session:
-        due = jobs.due_jobs([JobKind.NOOP], bench.options.offer).where(~Job.spec.has_key("seconds"))
+        due = jobs.due_jobs([JobKind.NOOP], bench.options.offer).where(~PAUSING)
         taken = jobs.claim_some(session, bench.owner, bench.settings.lease_seconds, due, HANDFUL)
-        for held in taken:
-            jobs.succeed(session, held, {"echo": held.spec})
-    return bool(taken)
+        if taken:
+            jobs.succeed_all(session, [(held, {"echo": held.spec}) for held in taken])
+    return len(taken)
+
+
+def one(bench: Bench, due: Select[Any], leaving: threading.Event) -> int:
+    """Take the first of these jobs and see it through; returns how many there were, 0 or 1."""
+    with transaction(bench.sessions) as session:
+        taken = jobs.claim_some(session, bench.owner, bench.settings.lease_seconds, due, 1)
+    for held in taken:
+        attempt(bench, held, leaving)
+    return len(taken)
 
 
 def _give_back(bench: Bench, held: Claim) -> None:
@@ -91,6 +114,10 @@ def _write(bench: Bench, held: Claim, lease: Lease, ended: Ended) -> None:
             if time.monotonic() > lease.expires:
                 raise
             time.sleep(AGAIN_SECONDS)
+        except M2KTError as error:
+            if ended.done is None:
+                raise
+            ended = Ended(ended.end, None, error)  # its effect was refused, a packet whose name is taken for example
 
 
 def _conclude(session: Session, bench: Bench, held: Claim, ended: Ended) -> None:
@@ -101,9 +128,9 @@ def _conclude(session: Session, bench: Bench, held: Claim, ended: Ended) -> None
     elif ended.done is not None:
         jobs.succeed(session, held, _storable(ended.done.result))
         ended.done.effect(session)
-    elif isinstance(ended.error, DiskFull | DatabaseAway):
+    elif isinstance(ended.error, DiskFull | ProgramMissing | DatabaseAway):
         log.error("job %s waits: %s", held.id, ended.error.detail)
-        seconds = DISK_SECONDS if isinstance(ended.error, DiskFull) else DATABASE_SECONDS
+        seconds = AWAY_SECONDS if isinstance(ended.error, DatabaseAway) else LACK_SECONDS
         jobs.release(session, held, seconds=seconds, why=_storable(ended.error.detail))
     elif isinstance(ended.error, M2KTError) and not _broke(held, ended.error):
         jobs.fail(session, held, _described(ended.error))

@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from broker.db import transaction
 from broker.models import JobKind
 from broker.services import jobs
-from broker.worker.attempt import at_once, attempt
+from broker.worker.attempt import HANDFUL, PAUSING, at_once, one
 from broker.worker.bench import Bench
 from broker.worker.kinds import HANDLERS
 from broker.worker.options import Options
@@ -26,6 +25,7 @@ LOOK_SECONDS, MOST_LOOK_SECONDS = 0.03, 0.25
 """Between two looks that found nothing, doubled while bells are for other lanes: each wakes every lane."""
 
 TIDY_SECONDS = 3600.0
+NOOPS: frozenset[str] = frozenset({JobKind.NOOP})
 MODELS = frozenset(HANDLERS) - {JobKind.SCAN, JobKind.NOOP}
 
 log = logging.getLogger(__name__)
@@ -39,13 +39,18 @@ class Lane:
     at_once: bool = False
     """For no-ops that wait for nothing."""
 
+    @property
+    def handful(self) -> int:
+        """Most jobs of one look."""
+        return HANDFUL if self.at_once else 1
+
 
 def lanes(options: Options) -> Iterator[Lane]:
     """A lane for scans, two for no-ops, one for each slot; without those that have nothing to do here."""
     wanted = [
         Lane("scans", frozenset({JobKind.SCAN})),
-        Lane("noops", frozenset({JobKind.NOOP}), at_once=True),
-        Lane("pauses", frozenset({JobKind.NOOP})),
+        Lane("noops", NOOPS, at_once=True),
+        Lane("pauses", NOOPS),
         *(Lane(f"models-{n}", MODELS, options.device(n)) for n in range(options.slots)),
     ]
     for each in wanted:
@@ -88,25 +93,18 @@ class Crew:
 
     def _lane(self, lane: Lane, bell: threading.Event) -> None:
         bench, rest = replace(self._bench, device=lane.device), LOOK_SECONDS
+        due = jobs.due_jobs(lane.kinds, bench.options.offer)
+        due = due.where(PAUSING) if lane.kinds == NOOPS else due
         while not self._leaving.is_set():
-            if outlive(lambda: self._work(bench, lane)):
-                rest = LOOK_SECONDS
-                continue
             looked = time.monotonic()
+            taken = outlive(lambda: at_once(bench) if lane.at_once else one(bench, due, self._leaving))
+            rest = LOOK_SECONDS if taken else rest
+            if taken == lane.handful:  # there may be more
+                continue
             rung = bell.wait(POLL_SECONDS * random.uniform(0.8, 1.0))
             time.sleep(max(0.0, looked + rest - time.monotonic()))
             rest = min(2 * rest, MOST_LOOK_SECONDS) if rung else LOOK_SECONDS
             bell.clear()
-
-    def _work(self, bench: Bench, lane: Lane) -> bool:
-        """Whether there was something to do."""
-        if lane.at_once:
-            return at_once(bench)
-        with transaction(bench.sessions) as session:
-            held = jobs.claim(session, bench.owner, bench.settings.lease_seconds, lane.kinds, bench.options.offer)
-        if held is not None:
-            attempt(bench, held, self._leaving)
-        return held is not None
 
     def _tidier(self) -> None:
         while not self._leaving.wait(TIDY_SECONDS):

@@ -6,11 +6,14 @@ import secrets
 import signal
 import socket
 import sys
+import time
 
 from celery import Celery
+from celery.platforms import EX_FAILURE
 
 from broker.db import make_engine, make_sessions
 from broker.jobs import TASK, Bell, make_celery
+from broker.sealing import SealKey
 from broker.services.agents import read_standing
 from broker.services.sequencer import read_keeper
 from broker.settings import Settings
@@ -18,7 +21,9 @@ from broker.storage.postgres import PostgresBlobs
 from broker.worker.bench import Bench
 from broker.worker.crew import Crew
 from broker.worker.options import Options
-from broker.worker.upkeep import Upkeep
+from broker.worker.upkeep import Terms, Upkeep
+
+AGAIN_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +31,11 @@ log = logging.getLogger(__name__)
 def run(settings: Settings, options: Options | None = None, visible: str | None = None) -> int:
     """Work until told to stop (TERM or INT); returns the exit status. ``visible``: our own CUDA_VISIBLE_DEVICES."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    engine, bell = make_engine(settings.database_url), Bell(settings.redis_url)
+    key = settings.signing_key()
+    engine, bell = make_engine(settings.database_url, SealKey.of(key)), Bell(settings.redis_url)
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    sessions, key = make_sessions(engine), settings.signing_key()
-    upkeep = Upkeep(sessions, bell, key, settings.keep_days)
+    sessions = make_sessions(engine)
+    upkeep = Upkeep(sessions, bell, key, settings.keep_days, Terms.of(settings))
     bench = Bench(
         settings,
         sessions,
@@ -48,7 +54,7 @@ def run(settings: Settings, options: Options | None = None, visible: str | None 
     upkeep.start()
     crew.start()
     try:
-        return _listen(make_celery(settings.redis_url), crew, owner)
+        return _keep_listening(settings.redis_url, crew, owner)
     finally:
         log.info("leaving: finishing or handing back what runs")
         crew.leave()
@@ -62,8 +68,16 @@ def _leave_early(*_: object) -> None:
     raise SystemExit(0)
 
 
+def _keep_listening(redis_url: str, crew: Crew, owner: str) -> int:
+    """Until told to leave. What is no message at all in Redis ends Celery's worker; it must not end ours."""
+    while (status := _listen(make_celery(redis_url), crew, owner)) == EX_FAILURE:
+        log.error("the bell's listener broke and begins anew; jobs are found in the ledger meanwhile")
+        time.sleep(AGAIN_SECONDS)
+    return status
+
+
 def _listen(celery: Celery, crew: Crew, owner: str) -> int:
-    @celery.task(name=TASK)  # type: ignore[untyped-decorator]  # Celery has no types
+    @celery.task(name=TASK, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
     def wake(job_id: str) -> None:
         """The ledger knows which job is next; the id serves the log only."""
         log.info("the bell rang for job %s", job_id)

@@ -8,6 +8,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -16,8 +17,9 @@ from sqlalchemy.orm import Session
 from broker.db import Sessions, transaction
 from broker.jobs import Bell
 from broker.models import JobKind
-from broker.services import agents, jobs, outbox, retention, scans
+from broker.services import agents, cascade, channels, feed, jobs, outbox, rescans, retention, scans, sessions
 from broker.services.jobs import Buried
+from broker.settings import Settings
 from m2kt.errors import QueueAway, Unavailable
 from m2kt.signing.http import WINDOW_SECONDS
 from m2kt.signing.keys import PrivateKey
@@ -32,22 +34,41 @@ STALE_RING = timedelta(seconds=60)
 JOBS_PER_RING = 4
 """A bell wakes every lane of a worker, and a lane works until nothing is due: a burst needs fewer bells than jobs."""
 
-BURST_SECONDS = 0.02
-"""Between two looks at the outbox, so that a burst is told together."""
+BURST_SECONDS, MOST_BURST_SECONDS = 0.02, 0.1
+"""Between two looks at the outbox, doubled while they find something: so a burst is told together."""
 
 SWEEP_SECONDS = 3.0
+SETTLE = 256
+"""Descendants of what was taken back whose new states are signed in one transaction."""
+
 NONCE_SECONDS = 10 * WINDOW_SECONDS
 """Far longer than any host's clock may be off: a pruned nonce could be used again."""
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Terms:
+    """How long things last: a scan's verdict, a channel's head, an event of the feed."""
+
+    verdict: timedelta = timedelta(days=90)
+    channel: timedelta = timedelta(days=7)
+    feed: timedelta = timedelta(days=30)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Terms":
+        days = (settings.verdict_days, settings.channel_days, settings.feed_days)
+        return cls(*(timedelta(days=each) for each in days))
+
+
 class Upkeep:
     """Two threads: relay and sweeper. Starts with `start`, works until `stop`."""
 
-    def __init__(self, sessions: Sessions, bell: Bell, key: PrivateKey, keep_days: float) -> None:
+    def __init__(
+        self, sessions: Sessions, bell: Bell, key: PrivateKey, keep_days: float, terms: Terms | None = None
+    ) -> None:
         self._sessions, self._bell, self._key = sessions, bell, key
-        self._keep = timedelta(days=keep_days)
+        self._keep, self._terms = timedelta(days=keep_days), terms or Terms()
         self._leaving = threading.Event()
         self._nudged = threading.Event()
         self._threads = [
@@ -74,8 +95,7 @@ class Upkeep:
             self._nudged.wait(RELAY_SECONDS)
             self._nudged.clear()
             try:
-                while self._drained():
-                    self._leaving.wait(BURST_SECONDS)
+                self._tell_all()
             except QueueAway as error:
                 log.warning("%s; workers find their jobs in the ledger", error.detail)
                 self._leaving.wait(QUIET_SECONDS)
@@ -83,6 +103,11 @@ class Upkeep:
                 log.warning("waiting: %s", error.detail)
             except Exception:  # the edge of a thread
                 log.exception("the relay failed")
+
+    def _tell_all(self) -> None:
+        rest = BURST_SECONDS
+        while self._drained() and not self._leaving.wait(rest):
+            rest = min(2 * rest, MOST_BURST_SECONDS)
 
     def _drained(self) -> int:
         with transaction(self._sessions) as session:
@@ -104,7 +129,28 @@ class Upkeep:
             agents.prune_nonces(session, NONCE_SECONDS)
             outbox.forget(session, outbox.RING, STALE_RING)
             retention.forget_finished(session, self._keep)
+            sessions.forget(session, self._keep)
+        self._look_after()
         return True
+
+    def _look_after(self) -> None:
+        """What time does to packets: each kind a transaction of its own."""
+        with transaction(self._sessions) as session:
+            feed.number(session)
+            feed.forget(session, self._terms.feed)
+        with transaction(self._sessions) as session:
+            rescans.expire(session, self._key)
+        with transaction(self._sessions, self.nudge) as session:
+            rescans.ask(session, self._terms.verdict)
+        with transaction(self._sessions) as session:
+            channels.renew(session, self._key, self._terms.channel)
+        while self._settled() and not self._leaving.is_set():
+            pass
+
+    def _settled(self) -> int:
+        """Of a lineage that was too large for the transaction that took its root back."""
+        with transaction(self._sessions) as session:
+            return cascade.settle(session, self._key, SETTLE)
 
 
 def bury(session: Session, key: PrivateKey, dead: Buried, why: str) -> None:
@@ -119,7 +165,7 @@ def _line(text: str) -> str:
     return " ".join(text.replace("\x00", "").split())[:400]
 
 
-def outlive(step: Callable[[], bool]) -> bool:
+def outlive(step: Callable[[], int]) -> int:
     """A thread outlives whatever happens to it: a process with a dead thread looks alive and is not."""
     try:
         return step()
@@ -127,4 +173,4 @@ def outlive(step: Callable[[], bool]) -> bool:
         log.warning("waiting: %s", error.detail)
     except Exception:  # the edge of a thread
         log.exception("a step failed")
-    return False
+    return 0

@@ -21,12 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from m2kt.agent.memory import oom_kills
-from m2kt.errors import ChildFailed, M2KTError, OutOfMemory, TimeLimit, UsageError, by_code
+from m2kt.errors import ChildFailed, M2KTError, OutOfMemory, ProgramMissing, TimeLimit, UsageError, by_code
 from m2kt.files import disk_errors
 from m2kt.lifeline import LIFELINE, Lifeline, watch
 
 GRACE_SECONDS = 5.0
 """Between TERM and KILL when a child is stopped."""
+
+NO_MEMORY = ("CUDA error: out of memory", "STATUS_ALLOC_FAILED", "DefaultCPUAllocator: can't allocate memory")
+"""How a `RuntimeError` of torch says that memory ran out."""
 
 
 FIELDS: Mapping[str, Mapping[str, type]] = {
@@ -156,8 +159,11 @@ def _finish(last: dict[str, Any], status: int, name: str, log: Path | None, *, s
         raise by_code(last["code"])(last["detail"], hint=last["hint"])
     where = f"; its log is {log}" if log else ""
     cause = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    told = _tail(log)
     kind = OutOfMemory if starved and status == -signal.SIGKILL else ChildFailed
-    raise kind(f"{name} ended with {cause}{where}\n{_tail(log)}".rstrip())
+    if status == 1 and told.endswith(f"No module named {name.split()[0]}"):
+        kind = ProgramMissing
+    raise kind(f"{name} ended with {cause}{where}\n{told}".rstrip())
 
 
 def _tail(log: Path | None, lines: int = 5) -> str:
@@ -230,9 +236,26 @@ def run_job(job: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
     return 0
 
 
+def supervised() -> bool:
+    """Whether a supervisor started this process for a job, and no person at a shell."""
+    return LIFELINE in os.environ
+
+
+def no_such_job(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """What a program does with a job that only another version of it knows."""
+
+    def refuse(_: dict[str, Any]) -> dict[str, Any]:
+        raise ProgramMissing(f"the program that is installed here knows no job {name}")
+
+    return refuse
+
+
 def _out_of_memory(error: Exception) -> bool:
-    """``torch.OutOfMemoryError`` is known by its name: this module never imports torch."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    """``torch.OutOfMemoryError`` is known by its name: this module never imports torch. Allocations outside torch's own
+    allocator (contexts, cuBLAS, cuDNN) and those on the processor say it in words."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return any(each in str(error) for each in NO_MEMORY)
 
 
 def _say(error: M2KTError) -> int:

@@ -23,6 +23,7 @@ class Noun(NamedTuple):
 
 NOUNS: Mapping[str, Noun] = {
     "packet": Noun("m2kt.cli.packet", "Look into packets, check their signatures, and exchange them."),
+    "channel": Noun("m2kt.cli.channel", "Follow and move channels: signed heads that lead to versions."),
     "key": Noun("m2kt.cli.key", "Make, list, rotate and revoke signing keys."),
     "agent": Noun("m2kt.cli.agent", "Register and list agents."),
     "job": Noun("m2kt.cli.job", "Start jobs and follow them."),

@@ -1,27 +1,29 @@
 """``m2kt log``: looking after a broker's transparency log, and being a witness of it."""
 
-import json
 import time
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from m2kt.cli.edge import printable
+from m2kt.cli.audit import audit as audit_database
+from m2kt.cli.audit import reseal, tell
 from m2kt.cli.remote import BrokerOption, Output, OutputOption
 from m2kt.client import Client, LogRules
-from m2kt.client.audit import Report, audit
-from m2kt.errors import LogTampered, Unavailable, UsageError
+from m2kt.client.audit import audit
+from m2kt.errors import Unavailable, UsageError
 from m2kt.log import Memory, NoteKey, Witness
 from m2kt.log.checkpoints import MAX_AGE_SECONDS, is_origin
 from m2kt.log.service import WitnessServer
 from m2kt.signing.keys import PublicKey, TrustStore, load_private, load_public
 
 app = typer.Typer(no_args_is_help=True, help="Verify, monitor and witness a broker's transparency log.")
+app.command("audit")(audit_database)
+app.command()(reseal)
 
 LOOPBACK = "127.0.0.1"
+_VERDICT = "this broker does not show what it signed and logged"
 
 TrustOption = Annotated[Path, typer.Option("--trust", exists=True, help="The broker's public key, or a directory.")]
 KeyOption = Annotated[
@@ -47,7 +49,7 @@ def verify(
     """Derive the log's root from all its entries and tiles, and compare everything that the broker shows with it."""
     rules = LogRules(max_age=max_age, witnesses=_witnesses(witness), quorum=quorum)
     with closing(_client(broker, trust, key)) as client:
-        _tell(audit(client, rules, contents=key is not None), output)
+        tell(audit(client, rules, contents=key is not None), output, _VERDICT)
 
 
 @app.command()
@@ -68,7 +70,7 @@ def monitor(
     with closing(_client(broker, trust, key)) as client:
         while True:
             try:
-                _tell(audit(client, rules, contents=key is not None), output)
+                tell(audit(client, rules, contents=key is not None), output, _VERDICT)
             except Unavailable as error:
                 if once:
                     raise
@@ -115,15 +117,3 @@ def _logs(texts: list[str]) -> dict[str, list[PublicKey]]:
             )
         found.setdefault(origin, []).append(load_public(Path(path)))
     return found
-
-
-def _tell(report: Report, output: Output) -> None:
-    words = output not in (Output.JSON, Output.JSONL)
-    if not words:
-        typer.echo(json.dumps(asdict(report)))
-    for each in report.findings if words else ():
-        typer.echo(printable(f"{each.where}: {each.what}"))
-    if report.findings:
-        raise LogTampered(f"{len(report.findings)} findings: this broker does not show what it signed and logged")
-    if words:
-        typer.echo("verified " + ", ".join(f"{count} {name}" for name, count in report.counted.items()))

@@ -57,12 +57,13 @@ COLUMNS = ("packet_id", "name", "version", "state", "domain", "publisher", "crea
 
 def connect(broker: str, key: Path | None = None, trust: Path | None = None) -> Client:
     """A client for one command."""
-    _check_url(broker)
+    check_url(broker)
     signer = load_private(key) if key else None
     return Client(broker, signer, TrustStore.from_path(trust) if trust else None)
 
 
-def _check_url(broker: str) -> None:
+def check_url(broker: str) -> None:
+    """`UsageError` for what is no URL of a broker."""
     try:
         parts = urlsplit(broker)
         well = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -88,12 +89,14 @@ def packet_list(
 
 @app.command("show")
 def packet_show(packet_id: PacketId, broker: BrokerOption, output: OutputOption = Output.TABLE) -> None:
-    """Show what the broker says about a packet; only `pull` verifies it."""
+    """Show what the broker says about a packet, and what it did to students; only `pull` verifies it."""
     with closing(connect(broker)) as client:
-        found = client.show(packet_id)
+        found, outcomes = client.show(packet_id), client.outcomes(packet_id)
     manifest = found.pop("manifest")
-    shown = found if output is Output.TABLE else {**found, "manifest": manifest}
-    show_facts(shown, output)
+    if output is Output.TABLE:
+        show_facts({**found, "parents": "\n".join(manifest["parents"]), "outcomes": _in_words(outcomes)}, output)
+    else:
+        show_facts({**found, "manifest": manifest, "outcomes": outcomes}, output)
 
 
 @app.command("publish")
@@ -122,6 +125,7 @@ def packet_pull(
 ) -> None:
     """Pull an approved packet and write it, once its digest, signature and receipt are verified."""
     with closing(connect(broker, key, trust)) as client:
+        client.warn = lambda text: typer.echo(f"warning: {printable(text)}", err=True)
         data = client.fetch(packet_id)
         verified = client.verify(packet_id, data)
     write_atomically(out, data)
@@ -158,6 +162,57 @@ def packet_revoke(
     typer.echo(f"{found['name']}@{found['version']} is {found['state']}: {found['reason']}")
 
 
+@app.command("yank")
+def packet_yank(
+    packet_id: PacketId,
+    broker: BrokerOption,
+    key: KeyOption,
+    reason: Annotated[str, typer.Option(help="Why; everybody who pulls it reads this.")],
+    undo: Annotated[bool, typer.Option("--undo", help="Take the advice back.")] = False,
+) -> None:
+    """Advise against a packet: who names it exactly still gets it, nobody is led to it any more."""
+    with closing(connect(broker, key)) as client:
+        found = (client.unyank if undo else client.yank)(packet_id, reason)
+    typer.echo(f"{found['name']}@{found['version']} is {found['state']}: {found['reason']}")
+
+
+@app.command("lineage")
+def packet_lineage(
+    packet_id: PacketId,
+    broker: BrokerOption,
+    down: Annotated[bool, typer.Option("--down", help="What was made of it, instead of what it was made of.")] = False,
+    depth: Annotated[int, typer.Option(min=1, max=64, help="How many steps.")] = 8,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show what a packet was made of, or what was made of it."""
+    with closing(connect(broker)) as client:
+        rows = client.lineage(packet_id, "descendants" if down else "ancestors", depth=depth)
+        show_rows(rows, ("packet_id", "depth", "name", "version", "state", "reason"), output)
+
+
+@app.command("recall")
+def packet_recall(
+    packet_id: PacketId, broker: BrokerOption, key: KeyOption, output: OutputOption = Output.TABLE
+) -> None:
+    """List the students that have a packet which was taken back, or one that was made of it."""
+    with closing(connect(broker, key)) as client:
+        rows = client.recall_list(packet_id)
+        show_rows(rows, ("packet_id", "student", "name", "version", "state", "since", "reason"), output)
+
+
+def _in_words(outcomes: Mapping[str, Any]) -> str:
+    """One line for people; figures are means over those students that measured."""
+    if not outcomes["reports"]:
+        return "nobody has reported any"
+    decisions = ", ".join(f"{count} {word}" for word, count in outcomes["decisions"].items())
+    said = f"{outcomes['students']} students ({decisions}), {outcomes['held']} have it"
+    if outcomes["improvement"] is None:
+        return said
+    low = outcomes["improvement_low"]
+    least = "" if low is None else f", at least {low:+.3f} in each"
+    return f"{said}; accuracy {outcomes['improvement']:+.3f} in {outcomes['measured']} measured{least}"
+
+
 def read_file(file: Path) -> bytes:
     """The bytes of a file that may be a packet by its size; `TooLarge` before it is read whole."""
     limit = Limits().max_packet_bytes
@@ -180,7 +235,7 @@ def show_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], output:
         for each in columns:
             table.add_column(each, overflow="fold")
         for row in rows:
-            table.add_row(*(_cell(row[each]) for each in columns))
+            table.add_row(*(_cell(row.get(each)) for each in columns))
         print_table(table)
     else:
         for row in rows:

@@ -4,11 +4,13 @@ The audit holds no secret and believes no row. What the log proves is the order 
 what packets and keys must look like, and names each row that looks otherwise.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from functools import partial
 
+from m2kt.client.channel_records import ChannelRecords
 from m2kt.client.client import Client
+from m2kt.client.lifecycle_records import check_outcomes, check_parents
 from m2kt.client.logs import LogReader
 from m2kt.client.receipts import LogRules
 from m2kt.client.records import KeyRecords, PacketRecords
@@ -46,9 +48,10 @@ def audit(client: Client, rules: LogRules, *, contents: bool = False) -> Report:
     1. the checkpoint: its signatures, its age, and that it grew out of the one that is remembered;
     2. the tree: entries and tiles give the signed root;
     3. agents and their keys: as the broker's logged statements about keys have them;
-    4. packets: each row, signature and statement as the logged statements have it; with ``contents`` (the client's key
+    4. channels: each head as it was signed, the last one shown;
+    5. packets: each row, signature and statement as the logged statements have it; with ``contents`` (the client's key
        may pull) the bytes as well;
-    5. the rest: no entry stands in the log whose statement is not shown.
+    6. the rest: no entry stands in the log whose statement is not shown.
 
     A broker that cannot be asked is an error; all that is wrong with its answers is in the report.
     """
@@ -67,19 +70,27 @@ def audit(client: Client, rules: LogRules, *, contents: bool = False) -> Report:
     keys = KeyRecords(statements, brokers)
     _survive(report, "agents", lambda: keys.check(client.agents(), client.key_statements()))
     # 4.
-    records = PacketRecords(statements, brokers, keys.holders, client.trust, client if contents else None)
-    packets = [str(each["packet_id"]) for each in client.list(limit=200)]
-    for each in packets:
-        _survive(report, f"packet {each}", partial(_check_packet, records, client, each))
+    channels = ChannelRecords(statements, brokers)
+    _survive(report, "channels", lambda: channels.check(client.channels(limit=200), client.channel_heads()))
     # 5.
+    records = PacketRecords(statements, brokers, keys.holders, client.trust, client if contents else None)
+    packets = [str(each["packet_id"]) for each in client.list(limit=200, yanked=True)]
+    known = set(packets)
+    for each in packets:
+        _survive(report, f"packet {each}", partial(_check_packet, records, client, each, known, report))
+    # 6.
     for index in sorted(statements.unclaimed):
         report.add(f"leaf {index}", "no statement is shown for this entry: a row is missing, or was changed")
     report.counted = {"entries": len(tree.entries), "packets": len(packets), "keys": len(keys.holders)}
     return report
 
 
-def _check_packet(records: PacketRecords, client: Client, packet_id: str) -> None:
-    records.check(client.show(packet_id), client.attestations(packet_id))
+def _check_packet(records: PacketRecords, client: Client, packet_id: str, known: Set[str], report: Report) -> None:
+    row, where = client.show(packet_id), f"packet {packet_id}"
+    told = records.check(row, client.attestations(packet_id))
+    check_parents(where, row, client.parents(packet_id), known, report.add)
+    if told:
+        check_outcomes(where, client.outcomes(packet_id), told, report.add)
 
 
 def _survive(report: Report, where: str, look: Callable[[], None]) -> None:

@@ -1,17 +1,21 @@
 """The broker's REST interface as calls. Pulling verifies; there is no way to get unverified bytes."""
 
-import base64
+import logging
+import re
 import time
-from collections.abc import Collection, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
 from urllib.parse import quote
 
 import httpx
 
+from m2kt.client.agents import AgentCalls
+from m2kt.client.channels import ChannelHead, remember
 from m2kt.client.jobs import JobCalls
-from m2kt.client.predicates import APPROVAL
-from m2kt.client.receipts import LogRules, Receipts
+from m2kt.client.lifecycle import LifecycleCalls, channel_path
+from m2kt.client.predicates import APPROVAL, CHANNEL
+from m2kt.client.receipts import LogRules, Receipts, read_said
 from m2kt.client.transport import Json, Transport, json_of
 from m2kt.errors import DigestMismatch, RequestUnsigned, SignatureError, Unavailable, UnknownKey
 from m2kt.packet import PacketId
@@ -24,8 +28,6 @@ from m2kt.signing.keys import (
     TrustStore,
     key_id,
     parse_public,
-    public_text,
-    rotation_message,
 )
 from m2kt.signing.packets import VerifiedPacket, verify_packet
 from m2kt.signing.statement import Attestation, Statement, attest
@@ -35,8 +37,21 @@ ENVELOPE = "application/vnd.dsse.envelope.v1+json"
 PUBLISH_ATTEMPTS = 3
 
 
-class Client(JobCalls):
-    """A broker, seen by the holder of ``key``, who trusts the keys in ``trust``: teachers' and the broker's own."""
+_log = logging.getLogger(__name__)
+_WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
+
+
+def warning_text(header: str) -> str:
+    """The text in a ``Warning`` header (RFC 7234, 5.5) as people read it."""
+    found = _WARNING.match(header)
+    return re.sub(r"\\(.)", r"\1", found[1]) if found else header
+
+
+class Client(AgentCalls, JobCalls, LifecycleCalls):
+    """A broker, seen by the holder of ``key``, who trusts the keys in ``trust``: teachers' and the broker's own.
+
+    ``session``: that of the running agent for which this client speaks, if there is one (`m2kt.agent.session`).
+    """
 
     def __init__(
         self,
@@ -45,11 +60,16 @@ class Client(JobCalls):
         trust: TrustStore | None = None,
         transport: httpx.BaseTransport | None = None,
         log: LogRules | None = None,
+        session: str | None = None,
+        warn: Callable[[str], None] = _log.warning,
     ) -> None:
-        super().__init__(Transport(base_url, key, transport))
+        super().__init__(Transport(base_url, key, transport, session))
         self.trust = trust if trust is not None else TrustStore()
         self._key = key
-        self._receipts = Receipts(self._transport, log or LogRules())
+        self.warn = warn
+        """Told when the broker serves something that it advises against: a yanked packet."""
+        self._rules = log or LogRules()
+        self._receipts = Receipts(self._transport, self._rules)
 
     def __enter__(self) -> "Client":
         return self
@@ -62,12 +82,14 @@ class Client(JobCalls):
 
     # Packets
 
-    def publish(self, data: bytes) -> Json:
+    def publish(self, data: bytes, project: str | None = None) -> Json:
         """Publish a signed container. A lost connection is tried again: publishing is idempotent by packet id."""
         for attempt in range(1, PUBLISH_ATTEMPTS + 1):
             try:
                 headers = {"Content-Type": PACKET}
-                response = self._transport.send("POST", "/v1/packets", content=data, headers=headers, signed=True)
+                response = self._transport.send(
+                    "POST", "/v1/packets", params={"project": project}, content=data, headers=headers, signed=True
+                )
                 return json_of(response)
             except Unavailable:
                 if attempt == PUBLISH_ATTEMPTS:
@@ -90,6 +112,8 @@ class Client(JobCalls):
     def fetch(self, packet_id: str) -> bytes:
         """The container's bytes, compared with Content-Digest only: for `verify`, or to write to a file."""
         response = self._transport.send("GET", f"/v1/packets/{quote(packet_id)}/content", signed=True)
+        if warning := response.headers.get("Warning"):
+            self.warn(f"packet {packet_id}: {warning_text(warning)}")
         # 1. digest
         if response.headers.get("Content-Digest") != content_digest(sha256(response.content).digest()):
             raise DigestMismatch("the bytes that arrived are not those that the broker sent")
@@ -128,18 +152,26 @@ class Client(JobCalls):
         return self._receipts.get(packet_id, self.broker_keys())
 
     def list(
-        self, *, name: str | None = None, state: str | None = None, domain: str | None = None, limit: int = 50
+        self,
+        *,
+        name: str | None = None,
+        state: str | None = None,
+        domain: str | None = None,
+        yanked: bool = False,
+        limit: int = 50,
     ) -> Iterator[Json]:
-        """Packets, newest first; asks for the next ``limit`` when the caller gets there."""
-        return self._items("/v1/packets", {"name": name, "state": state, "domain": domain, "limit": limit})
+        """Packets, newest first, with ``yanked`` also those; asks for the next ``limit`` when the caller gets there."""
+        params = {"name": name, "state": state, "domain": domain, "limit": limit, "yanked": "true" if yanked else None}
+        return self._items("/v1/packets", params)
 
     def show(self, packet_id: str) -> Json:
         """One packet, with its manifest."""
         return self._transport.get(f"/v1/packets/{quote(packet_id)}")
 
-    def versions(self, name: str) -> Sequence[Json]:
-        """All versions of a name, newest first."""
-        found: Sequence[Json] = self._transport.get(f"/v1/names/{quote(name)}/versions")["items"]
+    def versions(self, name: str, *, yanked: bool = False) -> Sequence[Json]:
+        """All versions of a name, newest first; with ``yanked`` also those."""
+        path, params = f"/v1/names/{quote(name)}/versions", {"yanked": "true"} if yanked else {}
+        found: Sequence[Json] = json_of(self._transport.send("GET", path, params=params, signed=False))["items"]
         return found
 
     def attestations(self, packet_id: str) -> Iterator[Json]:
@@ -161,7 +193,9 @@ class Client(JobCalls):
 
     def review(self, packet_id: str, decision: str, reason: str) -> Json:
         """Approve or reject a packet that waits for reviewers, signed with this client's key."""
-        envelope = attest(PacketId(packet_id), APPROVAL, {"decision": decision, "reason": reason}, self._key_needed())
+        at = datetime.now(UTC).isoformat()  # also makes two reviews of one packet two statements
+        said = {"decision": decision, "reason": reason, "at": at}
+        envelope = attest(PacketId(packet_id), APPROVAL, said, self._key_needed())
         path, headers = f"/v1/packets/{quote(packet_id)}/reviews", {"Content-Type": ENVELOPE}
         response = self._transport.send("POST", path, content=envelope.to_bytes(), headers=headers, signed=True)
         return json_of(response)
@@ -171,45 +205,32 @@ class Client(JobCalls):
             raise RequestUnsigned("this call needs a key", hint="Give the client a private key of a registered agent.")
         return self._key
 
+    def channel(self, name: str, channel: str) -> ChannelHead:
+        """Where a channel leads, once all of this holds:
+
+        1. the broker, whose key is trusted and counts now, signed it, and logged it (`SignatureError`, `LogError`);
+        2. it is about this channel (`SignatureError`);
+        3. it has not ended (`ChannelFrozen`);
+        4. with a memory: it is not older than what was seen before (`ChannelRolledBack`).
+
+        `ChannelUnusable` when the broker itself says that nobody should follow it.
+        """
+        path, what, brokers = channel_path(name, channel), f"the head of {name} {channel}", self.broker_keys()
+        # 1.
+        present = self._rules.counting(brokers)
+        said = self._receipts.once_logged(lambda: read_said(self._transport.get(path), CHANNEL, present), what, brokers)
+        # 2.
+        head = ChannelHead.of(said, name, channel)
+        # 3.
+        head.require_fresh(self._rules.clock())
+        # 4.
+        origin = self._rules.origin or self._receipts.pinned(str(self.broker()["log_origin"]), present)
+        remember(self._rules, origin, head)
+        return head
+
     def wait_for_state(self, packet_id: str, states: Collection[str], timeout: float = 60.0) -> Json:
         """The packet, as soon as it is in one of ``states``; `Unavailable` after ``timeout`` seconds."""
         return self._wait(lambda: self.show(packet_id), states, timeout, f"packet {packet_id}")
-
-    # Agents
-
-    def register_agent(self, name: str, role: str, public_key: PublicKey) -> Json:
-        body = {"name": name, "role": role, "public_key": public_text(public_key)}
-        return self._transport.post("/v1/agents", body)
-
-    def agents(self) -> Iterator[Json]:
-        return self._items("/v1/agents", {"limit": 200})
-
-    def revoke_agent(self, name: str, since: datetime | None = None) -> Json:
-        """Take an agent's keys out of use, now or since the time at which they were lost."""
-        body = {"since": since.isoformat()} if since else None
-        return self._transport.post(f"/v1/agents/{quote(name)}/revoke", body)
-
-    def rotate_key(
-        self,
-        name: str,
-        old: PrivateKey,
-        new: PrivateKey,
-        *,
-        overlap: timedelta = timedelta(),
-    ) -> Json:
-        """Let your key ``old``, which signs this request, be followed by ``new``; it counts for ``overlap`` longer."""
-        ids = key_id(old.public_key()), key_id(new.public_key())
-        proof = new.sign(rotation_message(name, *ids))
-        body = {
-            "public_key": public_text(new.public_key()),
-            "proof": base64.b64encode(proof).decode(),
-            "overlap_seconds": int(overlap.total_seconds()),
-        }
-        return self._transport.post(f"/v1/agents/{quote(name)}/rotate", body)
-
-    def key_statements(self) -> Iterator[Json]:
-        """What the broker said about keys, oldest first; ``envelope`` is base64, and not verified."""
-        return self._items("/v1/keys", {"limit": 200})
 
     # The log
 

@@ -14,16 +14,18 @@ class Calls:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def _items(self, path: str, params: Mapping[str, str | int | None]) -> Iterator[Json]:
+    def _items(self, path: str, params: Mapping[str, str | int | None], *, signed: bool = False) -> Iterator[Json]:
         """The items of all pages; the next page is asked for when the caller gets there."""
-        response = self._transport.send("GET", path, params=params, signed=False)
+        response = self._transport.send("GET", path, params=params, signed=signed or self._transport.has_key)
         while True:
             yield from json_of(response)["items"]
             following = response.links.get("next")
             if following is None:
                 return
             target = urlsplit(following["url"])  # its path only: a broker does not send us to other hosts
-            response = self._transport.send("GET", f"{target.path}?{target.query}", signed=False)
+            response = self._transport.send(
+                "GET", f"{target.path}?{target.query}", signed=signed or self._transport.has_key
+            )
 
     def _wait(self, look: Callable[[], Json], states: Collection[str], timeout: float, what: str) -> Json:
         end, pause = time.monotonic() + timeout, 0.05

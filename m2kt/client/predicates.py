@@ -17,3 +17,6 @@ APPROVAL = "urn:m2kt:approval:v1"
 
 KEY = "urn:m2kt:key:v1"
 """Whose key it is and when it counts; its subject is the key's id: signed by the broker."""
+
+CHANNEL = "urn:m2kt:channel:v1"
+"""Which packet a channel of its name leads to, with a serial number and an end: signed by the broker."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from m2kt.client.predicates import RECEIPT
-from m2kt.client.transport import Transport
+from m2kt.client.transport import Json, Transport
 from m2kt.errors import BrokerAway, M2KTError, NotLogged, SignatureError
 from m2kt.log import Checkpoint, Memory, Note, NoteKey, Policy, Proof, proofs
 from m2kt.log.checkpoints import MAX_AGE_SECONDS, require_fresh
@@ -42,12 +42,22 @@ class LogRules:
 
 
 @dataclass(frozen=True)
-class _Said:
-    """A verified receipt, what of it the log holds, and the proof, if there is one yet."""
+class Said:
+    """A verified statement, what of it the log holds, and the proof, if there is one yet."""
 
     attestation: Attestation
     entry: bytes
     proof: str | None
+
+
+def read_said(found: Json, predicate_type: str, brokers: TrustStore) -> Said:
+    """The statement in an answer with ``envelope`` and ``proof``, signed by the broker; the proof is not checked."""
+    try:
+        data = base64.b64decode(found["envelope"], validate=True)
+        proof = None if found["proof"] is None else str(found["proof"])
+    except (KeyError, TypeError, binascii.Error, ValueError) as error:
+        raise BrokerAway("the statement is not as a broker writes it") from error
+    return Said(read_attestation(data, brokers, predicate_type), entry_of(Envelope.from_bytes(data).pae), proof)
 
 
 class Receipts:
@@ -65,33 +75,32 @@ class Receipts:
 
         Raises `NotLogged` when it does not within the time that the rules give, and the other children of `LogError`.
         """
-        said = self._fetch(packet_id, brokers)
+        return self.once_logged(lambda: self._fetch(packet_id, brokers), f"the receipt of packet {packet_id}", brokers)
+
+    def once_logged(self, fetch: Callable[[], Said], what: str, brokers: TrustStore) -> Attestation:
+        """The same for any statement that ``fetch`` gets (`read_said`)."""
+        said = fetch()
         end = time.monotonic() + self._rules.wait_seconds
         while said.proof is None and self._rules.required and time.monotonic() < end:
             time.sleep(0.1)
-            said = self._fetch(packet_id, brokers)
+            said = fetch()
         if said.proof is not None:
             self._check(said, said.proof, brokers)
         elif self._rules.required:
-            raise NotLogged(f"the receipt of packet {packet_id} is not in the log")
+            raise NotLogged(f"{what} is not in the log")
         return said.attestation
 
-    def _fetch(self, packet_id: str, brokers: TrustStore) -> _Said:
+    def _fetch(self, packet_id: str, brokers: TrustStore) -> Said:
         found = self._transport.get(f"/v1/packets/{quote(packet_id)}/receipt")
-        try:
-            data = base64.b64decode(found["envelope"], validate=True)
-            proof = None if found["proof"] is None else str(found["proof"])
-        except (KeyError, TypeError, binascii.Error, ValueError) as error:
-            raise BrokerAway("the receipt is not as a broker writes it") from error
-        attestation = read_attestation(data, brokers, RECEIPT)
-        if attestation.subject != packet_id:
-            raise SignatureError(f"the receipt is for {attestation.subject}")
-        return _Said(attestation, entry_of(Envelope.from_bytes(data).pae), proof)
+        said = read_said(found, RECEIPT, brokers)
+        if said.attestation.subject != packet_id:
+            raise SignatureError(f"the receipt is for {said.attestation.subject}")
+        return said
 
-    def _check(self, said: _Said, text: str, brokers: TrustStore) -> None:
+    def _check(self, said: Said, text: str, brokers: TrustStore) -> None:
         rules, proof = self._rules, Proof.from_text(text)
         brokers = rules.counting(brokers)
-        origin = rules.origin or self._pinned(Checkpoint.parse(Note.from_bytes(proof.note).text).origin, brokers)
+        origin = rules.origin or self.pinned(Checkpoint.parse(Note.from_bytes(proof.note).text).origin, brokers)
         policy = Policy(origin, tuple(brokers.values()), rules.witnesses, rules.quorum, rules.max_age)
         seen, now = proofs.verify(proof, said.entry, policy), int(rules.clock())
         if rules.memory is None:
@@ -99,7 +108,8 @@ class Receipts:
         else:
             rules.memory.advance(seen, policy, self.prove, now)
 
-    def _pinned(self, origin: str, brokers: TrustStore) -> str:
+    def pinned(self, origin: str, brokers: TrustStore) -> str:
+        """The log's name, which must be the one that these keys had first."""
         if self._rules.memory is not None:
             for key in brokers:
                 self._rules.memory.pin(key, origin)

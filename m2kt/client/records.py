@@ -10,6 +10,7 @@ from hashlib import sha256
 from cryptography.exceptions import InvalidSignature
 
 from m2kt.client.client import Client
+from m2kt.client.lifecycle_records import check_end, check_steps
 from m2kt.client.predicates import APPROVAL, KEY, OUTCOME, RECEIPT, SCAN, STATE
 from m2kt.client.statements import Said, Statements
 from m2kt.client.transport import Json
@@ -73,6 +74,8 @@ class KeyRecords:
     def _compare(self, where: str, said: Json, agent: Json, row: Json) -> None:
         public = str(row["public_key"])
         shown = {"name": agent["name"], "role": agent["role"], "public_key": public}
+        if "project" in said:  # statements of older brokers do not say it
+            shown["project"] = agent["project"]
         shown |= {name: time_text(datetime.fromisoformat(row[name])) for name in _LIMITS if row[name]}
         for name in (*shown, *(each for each in _LIMITS if each in said)):
             if shown.get(name) != said.get(name):
@@ -106,15 +109,24 @@ class PacketRecords:
         self._statements, self._brokers, self._holders = statements, brokers, holders
         self._trust, self._puller = trust, puller
 
-    def check(self, row: Json, items: Iterable[Json]) -> None:
+    def check(self, row: Json, items: Iterable[Json]) -> Sequence[tuple[str, Said]]:
+        """Returns the outcomes that were reported, each with the student's name, in order."""
         where = f"packet {row['packet_id']}"
         self._check_publication(where, row)
-        said = [each for each in (self._read(row, item) for item in items) if each is not None]
-        said.sort(key=lambda each: each.order)
+        read = [(item, each) for item in items if (each := self._read(row, item)) is not None]
+        read.sort(key=lambda pair: pair[1].order)
+        said = [each for _, each in read]
         self._check_state(where, row, said)
+        check_steps(where, said, self._statements.report)
+        check_end(where, row, said, self._statements.report)
         self._check_receipt(where, row, [each for each in said if each.kind == RECEIPT])
         if self._puller is not None and row["state"] == "approved":
             self._check_content(where, row, self._puller)
+        return [(self._name(str(item["signer"])), each) for item, each in read if each.kind == OUTCOME]
+
+    def _name(self, key: str) -> str:
+        holder = self._holders.get(key)
+        return holder.name if holder else key
 
     def _read(self, row: Json, item: Json) -> Said | None:
         kind = str(item["predicate_type"])
@@ -185,6 +197,8 @@ class PacketRecords:
             "publisher": (row["publisher"], first.get("publisher")),
             "publisher_key": (row["publisher_key"], first.get("publisher_key")),
         }
+        if "project" in last:
+            pairs["project"] = (row["project"], last["project"])
         for name, (shown, expected) in pairs.items():
             if shown != expected:
                 self._statements.report(where, f"its {name} is {shown}, the receipt in the log says {expected}")

@@ -21,8 +21,16 @@ CONNECT_SECONDS = 5.0
 class Transport:
     """One connection pool to one broker, and the key that signs."""
 
-    def __init__(self, base_url: str, key: PrivateKey | None, transport: httpx.BaseTransport | None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        key: PrivateKey | None,
+        transport: httpx.BaseTransport | None,
+        session: str | None = None,
+    ) -> None:
         self._key = key
+        self.session = session
+        """What requests are signed with besides the key; None for a call that stands alone."""
         self._http = httpx.Client(
             base_url=base_url.rstrip("/"),
             transport=transport,
@@ -33,8 +41,12 @@ class Transport:
         self._http.close()
 
     def get(self, path: str) -> Json:
-        """The object in the answer."""
-        return json_of(self.send("GET", path, signed=False))
+        """The object in the answer. Signed where there is a key: who signs sees its own project, too."""
+        return json_of(self.send("GET", path, signed=self.has_key))
+
+    @property
+    def has_key(self) -> bool:
+        return self._key is not None
 
     def post(self, path: str, body: Any = None) -> Json:
         """Send JSON, signed; the object in the answer."""
@@ -71,7 +83,16 @@ class Transport:
             raise RequestUnsigned("this call needs a key", hint="Give the client a private key of a registered agent.")
         digest = sha256(request.read()).digest()
         host = {"Host": request.headers["Host"]}
-        headers = sign_request(request.method, str(request.url), host, digest, self._key, int(time.time()), new_nonce())
+        headers = sign_request(
+            request.method,
+            str(request.url),
+            host,
+            digest,
+            self._key,
+            int(time.time()),
+            new_nonce(),
+            self.session,
+        )
         request.headers.update(headers)
 
 

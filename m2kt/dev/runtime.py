@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from m2kt.dev import postgres, programs, valkey
+from m2kt.dev import keys, postgres, programs, valkey
 from m2kt.dev.layout import Layout
 from m2kt.dev.ports import LOOPBACK, Ports
 from m2kt.dev.service import end_leftovers, stop
 from m2kt.dev.startup import Addresses, OnStep, Startup
 from m2kt.dev.state import Record, load, locked
+from m2kt.errors import RuntimeFault
 
 KINDS = (postgres.KIND, valkey.KIND, programs.BROKER, programs.WORKER)
 """In the order in which they start; they end in reverse."""
@@ -68,6 +69,15 @@ class Runtime:
         records = load(self.layout.state)
         return [self._status(kind.name, records.get(kind.name)) for kind in KINDS]
 
+    def environment(self) -> dict[str, str]:
+        """What its programs are told, for one more of them. `RuntimeFault` when its servers do not run."""
+        records = load(self.layout.state)
+        ports = [records[kind.name].port for kind in (postgres.KIND, valkey.KIND) if _alive(records, kind.name)]
+        if len(ports) < 2:
+            raise RuntimeFault(f"no runtime runs in {self.layout.root}", hint="Start it: m2kt dev up --root DIRECTORY.")
+        urls = postgres.url(self.layout, ports[0] or 0), valkey.url(self.layout, ports[1] or 0)
+        return programs.environment(self.layout, keys.ensure(self.layout), *urls)
+
     def _status(self, name: str, record: Record | None) -> ServiceStatus:
         log = self.layout.log(name)
         if record is None:
@@ -82,3 +92,7 @@ class Runtime:
                 on_step(f"stopping {kind.name}")
                 stop(kind, records[kind.name])
             end_leftovers(kind, self.layout)
+
+
+def _alive(records: dict[str, Record], name: str) -> bool:
+    return name in records and records[name].alive

@@ -51,15 +51,15 @@ class Memory:
     """Checkpoints in ``directory``, one file for each origin."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
 
     def shelf(self, origin: str) -> Shelf:
-        return Shelf(self._directory / f"{sha256(origin.encode()).hexdigest()[:32]}.checkpoint")
+        return Shelf(self.directory / f"{sha256(origin.encode()).hexdigest()[:32]}.checkpoint")
 
     def pin(self, key: KeyId, origin: str) -> str:
         """The origin that the holder of ``key`` had when it was first met. A broker that could change its log's name
         would shed its past with it."""
-        shelf = Shelf(self._directory / f"{key}.origin")
+        shelf = Shelf(self.directory / f"{key}.origin")
         with shelf.held():
             known = shelf.read()
             if known is None:

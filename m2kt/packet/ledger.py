@@ -64,7 +64,7 @@ def measure(tensors: Tensors, queries: int) -> dict[str, int]:
 
 def kinds_measured() -> frozenset[PacketKind]:
     """Kinds whose tensors this version knows."""
-    return frozenset({PacketKind.KNOWLEDGE})
+    return frozenset({PacketKind.KNOWLEDGE, PacketKind.AGGREGATE})
 
 
 def _rows(tensors: Tensors, name: str) -> int:

@@ -1,5 +1,7 @@
 """``python -m m2kt.scan FILE``: the verdict as JSON on stdout; exit status 0 when it passed, 1 when it did not.
 
+*Passed* is what may be approved, by itself or (``decision`` says ``review``) by reviewers.
+
 ``--policy FILE`` decides by another policy, ``--tier NAME`` by another of its tiers, ``--reference FILE`` (repeatable)
 compares with a packet that is trusted more. With M2KT_LIFELINE the scan ends when its stdin does; M2KT_SCAN_MEMORY_MIB
 and M2KT_SCAN_SECONDS bound what hostile bytes can make it use, and M2KT_SCAN_NO_NETWORK=1 takes its network away where
@@ -18,7 +20,7 @@ from typing import Any
 from m2kt.errors import M2KTError
 from m2kt.lifeline import LIFELINE, watch
 from m2kt.packet import Packet, read_packet
-from m2kt.scan import Policy, scan
+from m2kt.scan import Decision, Policy, scan
 from m2kt.scan.solitude import cut_off
 
 USAGE = 2
@@ -42,15 +44,17 @@ def main(arguments: list[str]) -> int:
 
 def report(data: bytes, policy: Policy, references: list[Packet], tier: str | None = None) -> dict[str, Any]:
     """The verdict, what the policy makes of it, and by which policy."""
-    decision = policy.tier_named(tier)
+    named = policy.tier_named(tier)
     verdict = scan(data, policy, references)
-    made, why = policy.decide(verdict, decision)
+    made, why = policy.decide(verdict, named)
     held = [each.packet_id for each in references]
     return {
         **verdict.to_dict(),
+        # Nothing in it is wrong and nothing is missing; whether people have to agree is the decision's to say.
+        "passed": made in (Decision.APPROVE, Decision.REVIEW),
         "decision": made.value,
         "reason": why,
-        "tier": decision,
+        "tier": named,
         "policy": policy.digest,
         "references": held,
     }

@@ -111,14 +111,16 @@ class Policy:
     tiers: Mapping[str, Tier] = field(default_factory=lambda: dict(TIERS))
     domains: Mapping[str, DomainRules] = field(default_factory=dict)
     families: Mapping[str, str] = field(default_factory=dict)
+    publishers: Mapping[str, str] = field(default_factory=dict)
+    """The tier of each publisher whom the policy knows by name."""
     tier: str = "standard"
-    """The tier of publishers whom nothing else is said about."""
+    """The tier of all others."""
     days: int = 30
     """How long a verdict counts."""
 
     def __post_init__(self) -> None:
-        if self.tier not in self.tiers:
-            raise UsageError(f"the scan policy has no tier {self.tier!r}; it has {', '.join(sorted(self.tiers))}")
+        for each in (self.tier, *self.publishers.values()):
+            self.tier_named(each)
 
     def decide(self, verdict: Verdict, tier: str | None = None) -> tuple[Decision, str]:
         """What becomes of a packet with this verdict, and why, in words."""
@@ -191,6 +193,7 @@ def _out(policy: Policy) -> dict[str, Any]:
         "tiers": {name: _tier_out(each) for name, each in policy.tiers.items()},
         "domains": {name: _rules_out(each) for name, each in policy.domains.items()},
         "families": dict(policy.families),
+        "publishers": dict(policy.publishers),
     }
 
 
@@ -223,8 +226,7 @@ def _in(said: Any) -> Policy:
         given["tiers"] = {name: _tier_in(each) for name, each in said["tiers"].items()}
     if "domains" in said:
         given["domains"] = {name: _rules_in(each) for name, each in said["domains"].items()}
-    if "families" in said:
-        given["families"] = dict(said["families"])
+    given |= {name: dict(said[name]) for name in ("families", "publishers") if name in said}
     return Policy(**given)
 
 

@@ -22,7 +22,18 @@ from broker.services.publishing import Desk
 from broker.services.sequencer import Keeper
 from broker.settings import Settings
 from m2kt.client import Client
-from m2kt.packet import Array, DomainRef, Extraction, Manifest, Packet, PacketKind, Teacher, build_packet, ledger
+from m2kt.packet import (
+    Array,
+    DomainRef,
+    Extraction,
+    Manifest,
+    Packet,
+    PacketId,
+    PacketKind,
+    Teacher,
+    build_packet,
+    ledger,
+)
 from m2kt.scan import scan
 from m2kt.signing import sign_packet
 from m2kt.signing.http import new_nonce, sign_request
@@ -185,6 +196,7 @@ def make_packet(
     kind: PacketKind = PacketKind.ANCHORS,
     tensors: dict[str, Array] | None = None,
     ledger_of: Callable[[dict[str, int]], dict[str, int]] = lambda found: found,
+    parents: tuple[str, ...] = (),
 ) -> Packet:
     """A small packet; without a seed, one that no other test has."""
     random = np.random.default_rng(next(_seeds) if seed is None else seed)
@@ -206,6 +218,7 @@ def make_packet(
         ledger=ledger_of(ledger.measure(tensors, 10)),
         symbols=("a", "b"),
         leads=("",),
+        parents=tuple(map(PacketId, parents)),
     )
     return build_packet(manifest, tensors)
 
@@ -249,7 +262,9 @@ def run_scans(sessions: Sessions, desk: Desk, run_log: Scan) -> Scan:
                 if held is None:
                     return run_log()
                 data = scans.begin(session, desk.key, desk.store, held.packet_id or "")
-                assert data is not None
+                if data is None:  # revoked meanwhile
+                    jobs.succeed(session, held, {})
+                    continue
                 verdict = scan(data).to_dict()
                 jobs.succeed(session, held, verdict)
                 scans.conclude(session, desk.key, held.packet_id or "", verdict)

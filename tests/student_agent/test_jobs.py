@@ -20,10 +20,12 @@ from m2kt.errors import (
 )
 from m2kt.neural.models import LanguageModel
 from m2kt.packet import PacketKind, ledger
-from m2kt.signing import TrustStore
+from m2kt.signing import TrustStore, sign_packet
+from m2kt.signing.keys import generate, write_public
 from student_agent import logits, verify
 from student_agent.align import open_packet
 from student_agent.checks import _half
+from tests.broker.conftest import make_packet
 from tests.small import next_knowledge, small_knowledge
 from tests.student_agent.parts import Signed, signed, write_checks
 
@@ -98,10 +100,19 @@ def test_a_file_that_is_not_there_or_no_packet(addition_packet: Signed, tmp_path
         open_packet(tmp_path / "text", trust)
 
 
-def test_a_packet_of_another_kind_cannot_be_aligned(tmp_path: Path) -> None:
+def test_a_packet_without_concepts_cannot_be_aligned(tmp_path: Path) -> None:
+    (tmp_path / "anchors").mkdir()
+    key = generate()
+    path, trust = tmp_path / "anchors.m2kt", tmp_path / "anchors" / "teacher.pub"
+    path.write_bytes(sign_packet(make_packet(), key))
+    write_public(trust, key.public_key())
+    with pytest.raises(AlignmentRefused, match="kind anchors"):
+        open_packet(path, TrustStore.from_path(trust))
+
+
+def test_an_aggregate_opens_like_knowledge(tmp_path: Path) -> None:
     packet = signed(tmp_path, next_knowledge(), "aggregate", kind=PacketKind.AGGREGATE)
-    with pytest.raises(AlignmentRefused, match="kind aggregate"):
-        open_packet(packet.path, TrustStore.from_path(packet.trust))
+    assert open_packet(packet.path, TrustStore.from_path(packet.trust))[0].manifest.kind == "aggregate"
 
 
 def test_a_good_packet_opens(addition_packet: Signed) -> None:

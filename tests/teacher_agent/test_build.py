@@ -6,8 +6,9 @@ from m2kt.domains import Domain
 from m2kt.neural.models import LanguageModel, parameter_count, weights_sha256
 from m2kt.packet import Packet, PacketId, ledger
 from m2kt.packet.knowledge import from_tensors
-from teacher_agent.build import Label, build
+from teacher_agent.build import build
 from teacher_agent.extract import Extraction
+from teacher_agent.label import Label
 from tests.teacher_agent.parts import SETTINGS
 
 PARENT = PacketId("sha256:" + "3" * 64)

@@ -5,7 +5,7 @@ from hashlib import sha256
 import pytest
 from sqlalchemy import update
 
-from broker.models import Packet, PacketState, Role
+from broker.models import PULLABLE, Packet, PacketState, Role
 from broker.services import agents
 from m2kt.errors import Forbidden, NotFound, NotPullable, PacketRevoked
 from m2kt.signing import sign_packet
@@ -23,7 +23,7 @@ def approved(client_of, keys, signed, run_scans) -> str:
     return packet_id
 
 
-def test_every_state_but_approved_fails_closed(client_of, keys, signed, session, sign):
+def test_every_state_but_approved_and_yanked_fails_closed(client_of, keys, signed, session, sign):
     packet_id = client_of(keys.teacher).publish(signed)["packet_id"]
     student = client_of(keys.student)
     answers = {}
@@ -34,7 +34,7 @@ def test_every_state_but_approved_fails_closed(client_of, keys, signed, session,
         if state == PacketState.REVOKED:
             with pytest.raises(PacketRevoked, match="because"):
                 student.pull(packet_id)
-        elif state != PacketState.APPROVED:
+        elif state not in PULLABLE:
             with pytest.raises(NotPullable, match="because"):
                 student.pull(packet_id)
     assert answers == {
@@ -42,6 +42,8 @@ def test_every_state_but_approved_fails_closed(client_of, keys, signed, session,
         "scanning": 409,
         "quarantined": 409,
         "approved": 200,
+        "yanked": 200,
+        "expired": 409,
         "rejected": 409,
         "revoked": 410,
     }

@@ -6,6 +6,8 @@ import pytest
 
 from broker.services import trail
 from m2kt.errors import Conflict, Forbidden, NotFound, NotPullable, TooLarge, UsageError
+from m2kt.signing import sign_packet
+from tests.broker.conftest import make_packet
 
 pytestmark = pytest.mark.usefixtures("enrolled")
 
@@ -62,6 +64,21 @@ def test_only_an_approved_packet_can_be_aligned(client_of, keys, signed, run_sca
     assert client_of(keys.student).submit_job("align", order)["kind"] == "align"
 
 
+def test_only_two_or_more_approved_packets_can_be_aggregated(client_of, keys, run_scans):
+    admin, teacher = client_of(keys.admin), client_of(keys.teacher)
+    ids = [teacher.publish(sign_packet(make_packet(f"acme/c{n}"), keys.teacher))["packet_id"] for n in range(2)]
+    label = {"name": "acme/all", "version": "1.0.0"}
+    with pytest.raises(NotPullable):
+        admin.submit_job("aggregate", {**label, "packet_ids": ids})
+    run_scans()
+    for odd in (ids[:1], [ids[0], ids[0]], "both", [f"sha256:{n:064x}" for n in range(65)]):
+        with pytest.raises(UsageError, match="packet_ids"):
+            admin.submit_job("aggregate", {**label, "packet_ids": odd})
+    assert admin.submit_job("aggregate", {**label, "packet_ids": ids})["state"] == "queued"
+    with pytest.raises(Forbidden):
+        client_of(keys.student).submit_job("aggregate", {**label, "packet_ids": ids})
+
+
 def test_an_unknown_job_is_not_found(client_of, keys):
     with pytest.raises(NotFound):
         client_of(None).job(uuid.uuid4())
@@ -79,9 +96,9 @@ def test_an_order_repeated_under_its_key_is_one_job(client_of, keys, sign):
         teacher.submit_job("noop", {"a": 2}, idempotency_key="k1")
 
 
-def test_kinds_without_an_implementation_are_kept_for_who_has_one(client_of, keys):
-    for kind in ("verify", "exchange", "aggregate"):
-        assert client_of(keys.admin).submit_job(kind, {})["state"] == "queued"
+def test_only_kinds_that_can_be_ordered_are_taken(client_of, keys):
+    for kind, spec in (("verify", {"model": "m", "checks": "c"}), ("exchange", {})):
+        assert client_of(keys.admin).submit_job(kind, spec)["state"] == "queued"
     with pytest.raises(UsageError):
         client_of(keys.admin).submit_job("unheard-of", {})
     with pytest.raises(UsageError):

@@ -52,6 +52,14 @@ def test_a_finish_whose_answer_was_lost_may_be_said_again(teacher, ordered):
         teacher.finish_job(lease, ONE, "failed")
 
 
+def test_a_beat_that_comes_after_the_finish_changes_nothing(teacher, ordered):
+    lease = teacher.lease_job(ONE, ["extract"])
+    teacher.finish_job(lease, ONE, "succeeded", result={"n": 1})
+    beat = teacher.heartbeat(ONE, [{"job": ordered, "fence": lease["fence"]}])
+    assert beat["orders"] == [{"order": "stop", "job": ordered, "reason": "it is succeeded"}]
+    assert teacher.job(ordered)["result"] == {"n": 1}
+
+
 def test_a_lease_that_ran_out_is_lost_and_no_beat_brings_it_back(teacher, ordered, session):
     lease = teacher.lease_job(ONE, ["extract"])
     expire(session)

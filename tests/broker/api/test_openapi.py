@@ -2,6 +2,8 @@
 
 import re
 
+from broker.models import Role
+
 
 def test_every_route_documents_its_problems_as_problem_json(app):
     document = app.openapi()
@@ -33,5 +35,13 @@ def test_operations_have_distinct_ids(app):
 def test_signed_routes_say_so(app):
     for path, item in app.openapi()["paths"].items():
         for method, operation in item.items():
-            if method == "post" or path.endswith("/content"):
-                assert "401" in operation["responses"], (method, path)
+            if path != "/v1/enrol" and (method == "post" or path.endswith("/content")):
+                assert {"401", "403", "409"} <= set(operation["responses"]), (method, path)
+
+
+def test_every_operation_says_who_may_call_it_and_why_if_that_is_everybody(app):
+    for path, item in app.openapi()["paths"].items():
+        for method, operation in item.items():
+            roles = operation["x-m2kt-roles"]
+            assert set(roles) <= {*map(str, Role), "anyone"}, (method, path)
+            assert (roles == ["anyone"]) == bool(operation.get("x-m2kt-why")), (method, path)

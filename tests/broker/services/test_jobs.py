@@ -11,6 +11,7 @@ from broker.services import jobs, orders, outbox, retention, trail
 from broker.services.agents import Principal
 from broker.services.jobs import Offer
 from broker.services.orders import Terms
+from broker.services.scopes import EVERYWHERE
 from m2kt.errors import Conflict, LeaseLost, NotFound, QueueAway, TooLarge
 from m2kt.signing.keys import generate
 
@@ -74,12 +75,12 @@ def test_a_twin_that_is_under_way_is_the_job_and_one_that_ended_is_not(session):
 
 def test_a_job_waits_until_all_that_it_needs_has_succeeded(session):
     one, two = order(session), order(session)
-    last = order(session, kind=JobKind.VERIFY, needs=(one.id, two.id))
+    last = order(session, kind=JobKind.EXCHANGE, needs=(one.id, two.id))
     assert last.waits_for == 2
-    assert claim(session, kinds=(JobKind.VERIFY,)) is None
+    assert claim(session, kinds=(JobKind.EXCHANGE,)) is None
     for _ in range(2):
         jobs.succeed(session, claim(session), {})
-    assert claim(session, kinds=(JobKind.VERIFY,)).id == last.id
+    assert claim(session, kinds=(JobKind.EXCHANGE,)).id == last.id
 
 
 def test_what_needs_a_job_that_ended_badly_is_cancelled_with_all_that_needs_it(session):
@@ -144,7 +145,7 @@ def test_an_unknown_kind_hurts_nobody(session):
     held = claim(session, kinds=("future",))
     session.execute(update(Job).values(lease_until=func.clock_timestamp() - timedelta(seconds=1)))
     assert jobs.sweep(session) == []
-    assert jobs.page(session, before=None, limit=5, state=None, kind="future")[0].id == job.id
+    assert jobs.page(session, EVERYWHERE, before=None, limit=5, state=None, kind="future")[0].id == job.id
     with pytest.raises(LeaseLost):
         jobs.succeed(session, held, {})
 

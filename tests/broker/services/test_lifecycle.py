@@ -14,8 +14,15 @@ S = PacketState
 
 def test_the_table_is_complete_and_fails_closed():
     assert set(TRANSITIONS) == set(PacketState)
-    assert [each for each in PacketState if S.APPROVED in TRANSITIONS[each]] == [S.SCANNING, S.QUARANTINED]
-    assert [each for each in PacketState if S.QUARANTINED in TRANSITIONS[each]] == [S.SCANNING]
+    assert [each for each in PacketState if S.APPROVED in TRANSITIONS[each]] == [
+        S.SCANNING,
+        S.QUARANTINED,
+        S.YANKED,
+        S.EXPIRED,
+    ]
+    for each in (S.QUARANTINED, S.YANKED, S.EXPIRED):  # none of them is reached but through a scan that passed
+        assert S.RECEIVED not in {before for before in PacketState if each in TRANSITIONS[before]}
+    assert TRANSITIONS[S.REJECTED] == {S.REVOKED}
     assert TRANSITIONS[S.REVOKED] == frozenset()
     assert all(S.REVOKED in TRANSITIONS[each] for each in PacketState if each is not S.REVOKED)
     assert not any(S.RECEIVED in each for each in TRANSITIONS.values())

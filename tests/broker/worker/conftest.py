@@ -47,7 +47,8 @@ def live(live_url: str) -> Iterator[Sessions]:
     engine = make_engine(live_url)
     with engine.begin() as connection:
         connection.exec_driver_sql(
-            "TRUNCATE log_leaves, log_tiles, log_checkpoints, jobs, outbox, attestations, packet_signatures, packets, "
+            "TRUNCATE feed, channels, channel_heads, packet_parents, restatements, outcomes, log_leaves, log_tiles, "
+            "log_checkpoints, jobs, outbox, attestations, packet_signatures, packets, "
             "blobs, chunks, key_statements, agent_keys, agents, nonces CASCADE"
         )
     yield make_sessions(engine)

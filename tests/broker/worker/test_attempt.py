@@ -14,17 +14,19 @@ from sqlalchemy import select
 from broker.db import transaction
 from broker.models import Attestation, Job, JobKind, Packet
 from broker.services import jobs, packets, trail
-from broker.worker import kinds
-from broker.worker.attempt import at_once, attempt
-from broker.worker.kinds import log_file
+from broker.worker import children, kinds
+from broker.worker.attempt import HANDFUL, at_once, attempt
+from broker.worker.children import log_file
 from broker.worker.lease import DRAIN_SECONDS
 from broker.worker.upkeep import bury
 from m2kt.agent.child import run_child
 from m2kt.errors import DatabaseAway
+from m2kt.signing import sign_packet
+from tests.broker.conftest import make_packet
 from tests.broker.worker.conftest import LEASE
 
 CHILD = """
-import json, sys, time, os
+import json, shutil, sys, time, os
 spec = json.loads(sys.stdin.readline())
 def say(**line): print(json.dumps(line), flush=True)
 how = spec["how"]
@@ -42,18 +44,23 @@ elif how == "work":
     print("hello", file=sys.stderr, flush=True)
 elif how == "die":
     os.kill(os.getpid(), 9)
+if sys.argv[1] == "extract" and how == "work":
+    shutil.copy(os.environ["STAND_IN_PACKET"], spec["out"])
 say(event="result", **{key: value for key, value in spec.items()}, secret=os.environ.get("M2KT_DATABASE_URL"),
     gpus=os.environ.get("CUDA_VISIBLE_DEVICES"))
 """
 
 
 @pytest.fixture
-def stand_in(tmp_path, monkeypatch):
-    """A small program in the place of `teacher_agent`: these tests are about the worker, not about models."""
+def stand_in(tmp_path, monkeypatch, keys):
+    """A small program in the place of `teacher_agent`: these tests are about the worker, not about models. What it
+    extracts is always the packet ``made.m2kt``, which the worker's key signed."""
     (tmp_path / "stand_in.py").write_text(CHILD)
+    (tmp_path / "made.m2kt").write_bytes(sign_packet(make_packet("acme/made"), keys.stranger))
+    monkeypatch.setenv("STAND_IN_PACKET", str(tmp_path / "made.m2kt"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("M2KT_DATABASE_URL", "a secret")
-    monkeypatch.setattr(kinds, "run_child", lambda module, job, spec, **how: run_child("stand_in", job, spec, **how))
+    monkeypatch.setattr(children, "run_child", lambda module, job, spec, **how: run_child("stand_in", job, spec, **how))
 
 
 def start(bench, held, leaving=None):
@@ -147,7 +154,7 @@ def test_a_child_gets_the_spec_and_no_secrets_and_its_result_is_kept(bench, ledg
     assert found.state == "succeeded", found.error
     assert found.result["name"] == "x"
     assert found.result["secret"] == ""
-    assert found.result["broker"] == bench.settings.public_url
+    assert "broker" not in found.result
     assert found.result["key"] == str(bench.settings.worker_key)
 
 
@@ -315,10 +322,12 @@ def test_a_slots_device_is_the_childs_unless_the_order_names_one(bench, ledger, 
 
 
 def test_noops_that_wait_for_nothing_are_done_by_the_handful(bench, ledger):
-    ids = [ledger.submit(n=n) for n in range(20)]
+    ids = [ledger.submit(n=n) for n in range(HANDFUL + 4)]
     waits = ledger.submit(seconds=1)
-    assert [at_once(bench), at_once(bench), at_once(bench)] == [True, True, False]
-    assert {ledger.state(each) for each in ids} == {"succeeded"}
+    assert [at_once(bench), at_once(bench), at_once(bench)] == [HANDFUL, 4, 0]
+    assert [(ledger.state(each), ledger.get(each).result) for each in ids] == [
+        ("succeeded", {"echo": {"n": n}}) for n in range(HANDFUL + 4)
+    ]
     assert ledger.state(waits) == "queued"
 
 

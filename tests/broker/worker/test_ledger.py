@@ -5,10 +5,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import select
 
 from broker.db import transaction
-from broker.models import JobKind
-from broker.services import jobs
+from broker.models import JobEvent, JobKind, Role
+from broker.services import jobs, orders
+from broker.services.agents import Principal
+from broker.services.orders import Terms
+from broker.services.scopes import EVERYWHERE
 from m2kt.errors import Conflict, LeaseLost
 
 KINDS = [JobKind.NOOP]
@@ -83,7 +87,9 @@ def test_the_effect_of_a_stale_owner_is_rolled_back_with_its_finish(live, ledger
     with pytest.raises(LeaseLost):
         finish()
     with live.begin() as session:
-        assert [each.submitter for each in jobs.page(session, before=None, limit=9, state=None, kind=None)] == ["test"]
+        assert [
+            each.submitter for each in jobs.page(session, EVERYWHERE, before=None, limit=9, state=None, kind=None)
+        ] == ["test"]
 
 
 def test_a_job_that_kills_its_workers_is_dead_after_three_attempts(ledger):
@@ -177,3 +183,87 @@ def test_a_bell_survives_a_savepoint_that_rolls_back(live):
         nested = session.begin_nested()
         nested.rollback()
     assert rung == [kept]
+
+
+def test_the_sweep_leaves_alone_what_is_just_being_finished_and_what_was_renewed_meanwhile(live, ledger):
+    finishing, renewed = ledger.submit(), ledger.submit()
+    held = [ledger.claim(seconds=0.3) for _ in range(2)]
+    assert [each.id for each in held] == [finishing, renewed]
+    with live.begin() as session:
+        jobs.succeed(session, held[0], {})
+        jobs.renew(session, held[1], 30)
+        time.sleep(0.5)  # past the leases that the rows still show to everybody else
+        assert ledger.sweep() == []
+    assert (ledger.state(finishing), ledger.state(renewed)) == ("succeeded", "running")
+    assert ledger.sweep() == []
+    assert ledger.state(renewed) == "running"
+
+
+def test_two_sweeps_at_once_rescue_every_job_once_however_many_there_are(live, ledger):
+    ids = [ledger.submit() for _ in range(150)]  # more than a page
+    for _ in ids:
+        ledger.claim(seconds=0.01)
+    time.sleep(0.1)
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(2):
+            list(pool.map(lambda _: ledger.sweep(), range(2)))
+    with live.begin() as session:
+        rescued = select(JobEvent.job_id).where(JobEvent.what == "lease-lost")
+        assert sorted(session.scalars(rescued)) == sorted(ids)
+    assert {ledger.state(each) for each in ids} == {"queued"}
+
+
+def test_a_worker_that_restarted_under_the_same_name_owns_nothing_of_its_former_life(live, ledger):
+    ledger.submit()
+    former = ledger.claim("host:1:aaaa", seconds=0.1)
+    time.sleep(0.2)
+    ledger.sweep()
+    now = ledger.claim("host:1:aaaa")
+    with pytest.raises(LeaseLost), live.begin() as session:
+        jobs.succeed(session, former, {})
+    with live.begin() as session:
+        jobs.succeed(session, now, {})
+
+
+def test_a_handful_ends_together_or_not_at_all(live, ledger):
+    ids = [ledger.submit() for _ in range(3)]
+    held = [ledger.claim() for _ in ids]
+    ledger.cancel(ids[1])
+    with pytest.raises(LeaseLost), live.begin() as session:
+        jobs.succeed_all(session, [(each, {}) for each in held])
+    assert [ledger.state(each) for each in ids] == ["running", "cancelled", "running"]
+    with live.begin() as session:
+        jobs.succeed_all(session, [(held[0], {"n": 0}), (held[2], {"n": 2})])
+    assert [ledger.get(each).result for each in (ids[0], ids[2])] == [{"n": 0}, {"n": 2}]
+
+
+def test_a_job_that_needs_two_of_a_handful_is_due_with_both(live, ledger, keys):
+    admin = Principal.of("root", Role.ADMIN, keys.admin.public_key())
+    ids = [ledger.submit() for _ in range(2)]
+    with live.begin() as session:
+        waits = orders.place(session, JobKind.NOOP, {}, by=admin, terms=Terms(needs=tuple(sorted(ids)))).job.id
+    held = [ledger.claim() for _ in ids]
+    assert ledger.claim() is None
+    with live.begin() as session:
+        jobs.succeed_all(session, [(each, {}) for each in held])
+    assert ledger.get(waits).waits_for == 0
+    assert ledger.claim().id == waits
+
+
+def test_an_order_that_needs_a_job_which_is_just_ending_does_not_wait_for_ever(live, ledger, keys):
+    admin = Principal.of("root", Role.ADMIN, keys.admin.public_key())
+    first = ledger.submit()
+    held = ledger.claim()
+
+    def finish():
+        with transaction(live) as session:
+            jobs.succeed(session, held, {})
+
+    thread = threading.Thread(target=finish)
+    with transaction(live) as session:
+        second = orders.place(session, JobKind.NOOP, {}, by=admin, terms=Terms(needs=(first,))).job.id
+        thread.start()
+        time.sleep(0.5)  # the finish has its snapshot, and waits for the row that we hold
+        assert thread.is_alive()
+    thread.join(10)
+    assert (ledger.state(first), ledger.get(second).waits_for) == ("succeeded", 0)

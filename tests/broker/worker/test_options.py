@@ -43,7 +43,8 @@ def test_there_is_a_lane_for_each_slot_and_none_without_work():
     names = [each.name for each in lanes(Options(slots=2))]
     assert names == ["scans", "noops", "pauses", "models-0", "models-1"]
     assert [each.name for each in lanes(Options(kinds=frozenset({JobKind.SCAN})))] == ["scans"]
-    assert list(lanes(Options(kinds=frozenset({JobKind.EXCHANGE})))) == []
+    assert [each.name for each in lanes(Options(kinds=frozenset({JobKind.EXCHANGE})))] == ["models-0"]
+    assert list(lanes(Options(kinds=frozenset({"future"})))) == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The whole path once, as operators run it: uvicorn, a real Celery worker, Redis, Postgres."""
 
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 
 import psutil
 import pytest
+from kombu.transport import virtual
+from redis import Redis
 
 from broker.jobs import Bell, make_celery
 from broker.main import create_app
@@ -151,7 +154,44 @@ def test_celery_is_a_doorbell_and_nothing_else(redis_url):
     assert conf.accept_content == ["json"]
     assert conf.result_backend is None
     assert conf.task_ignore_result
-    assert conf.task_acks_late
+    assert conf.broker_transport_options["ack_emulation"] is False  # as kombu has it: see the test below
+
+
+def test_a_ring_that_was_heard_is_gone_and_comes_back_after_no_timeout(redis_url):
+    bell, celery = Bell(redis_url), make_celery(redis_url)
+    with celery.connection_for_read() as connection:
+        queue = connection.SimpleQueue("m2kt-heard")
+        queue.put({"a": 1})
+        queue.get(timeout=5)  # and never acknowledged
+        assert type(queue.channel.qos) is virtual.QoS
+        assert queue.channel.client.exists("unacked", "unacked_index") == 0
+        queue.close()
+    bell.close()
+    celery.close()
+
+
+def test_garbage_in_redis_neither_ends_a_worker_nor_makes_work(bench, ledger, live, redis_url, tmp_path):
+    env = environment(bench.settings)
+    with running("worker", env=env, log=tmp_path / "worker.log") as worker, Redis.from_url(redis_url) as redis:
+        done_soon(ledger, ledger.submit())
+        for each in (b"garbage", b"[]", b"7", b'{"body": 1}', b"\xff\xfe", pickle.dumps({"task": "m2kt.run"})):
+            redis.lpush("m2kt", each)
+            time.sleep(0.2)
+        bell = Bell(redis_url)
+        for each in ("no uuid", "", "x" * 100_000, str(uuid.uuid4())):
+            bell.send(each)
+        bell.close()
+        done_soon(ledger, ledger.submit())
+        assert worker.poll() is None
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == 0
+
+
+def done_soon(ledger, job):
+    end = time.monotonic() + 20
+    while ledger.state(job) != "succeeded":
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("module", ["broker.main", "broker.worker.process", "m2kt.scan", "m2kt.client"])

@@ -99,6 +99,7 @@ def broker() -> Iterator[FakeBroker]:
             self.end_headers()
             self.wfile.write(answer)
 
+        do_PUT = do_GET  # noqa: N815 - names that http.server chose
         do_POST = do_GET  # noqa: N815 - names that http.server chose
 
         def log_message(self, *_: object) -> None:

@@ -13,6 +13,16 @@ from tests.m2kt.cli.test_edge import refused
 IDS = [f"sha256:{digit * 64}" for digit in "abc"]
 JOB_IDS = [f"{digit * 8}-0000-0000-0000-000000000000" for digit in "123"]
 
+OUTCOMES = {
+    "reports": 4,
+    "students": 3,
+    "decisions": {"accepted": 2, "rolled-back": 1},
+    "held": 2,
+    "measured": 2,
+    "improvement": 0.3,
+    "improvement_low": -0.1,
+}
+
 
 def packet(packet_id: str, **changes: Any) -> dict[str, Any]:
     known: dict[str, Any] = {
@@ -87,11 +97,42 @@ def test_words_of_strangers_are_no_markup_and_steer_no_terminal(run: Run, broker
 
 
 def test_show_leaves_the_manifest_to_json(run: Run, broker: FakeBroker) -> None:
-    broker.say("GET", f"/v1/packets/{IDS[0].replace(':', '%3A')}", packet(IDS[0], manifest={"licence": "MIT"}))
+    path, manifest = f"/v1/packets/{IDS[0].replace(':', '%3A')}", {"licence": "MIT", "parents": [IDS[1]]}
+    broker.say("GET", path, packet(IDS[0], manifest=manifest))
+    broker.say("GET", f"{path}/outcomes", OUTCOMES)
     words = ("packet", "show", IDS[0], "--broker", broker.url)
-    assert "licence" not in run(*words).out
-    assert json.loads(run(*words, "-o", "json").out)["manifest"] == {"licence": "MIT"}
+    out = run(*words).out
+    assert "licence" not in out
+    assert IDS[1] in out
+    told = "3 students (2 accepted, 1 rolled-back), 2 have it; accuracy +0.300 in 2 measured, at least -0.100 in each"
+    assert told in out
+    shown = json.loads(run(*words, "-o", "json").out)
+    assert (shown["manifest"], shown["outcomes"]) == (manifest, OUTCOMES)
     assert run(*words, "-o", "id").out == f"{IDS[0]}\n"
+    broker.say("GET", f"{path}/outcomes", OUTCOMES | {"improvement": None})
+    assert "accuracy" not in run(*words).out
+    broker.say("GET", f"{path}/outcomes", OUTCOMES | {"reports": 0})
+    assert "nobody has reported any" in run(*words).out
+
+
+def test_yank_and_its_undoing(run: Run, broker: FakeBroker, key_file: Path) -> None:
+    path = f"/v1/packets/{IDS[0].replace(':', '%3A')}"
+    for verb, state in (("yank", "yanked"), ("unyank", "approved")):
+        broker.say("POST", f"{path}/{verb}", packet(IDS[0], state=state, reason="because"))
+    words = ("packet", "yank", IDS[0], "--broker", broker.url, "--key", key_file, "--reason", "because")
+    assert "is yanked: because" in run(*words).out
+    assert "is approved: because" in run(*words, "--undo").out
+    assert [target for _, target in broker.asked] == [f"{path}/yank", f"{path}/unyank"]
+
+
+def test_lineage_and_recall_lists(run: Run, broker: FakeBroker, key_file: Path) -> None:
+    path = f"/v1/packets/{IDS[0].replace(':', '%3A')}"
+    row = packet(IDS[1], depth=1, student="stu", since="2026-01-01", reason="wrong")
+    broker.say("GET", f"{path}/lineage", {"items": [row]})
+    broker.say("GET", f"{path}/recall", {"items": [row]})
+    assert run("packet", "lineage", IDS[0], "--broker", broker.url, "--down", "-o", "id").out == f"{IDS[1]}\n"
+    assert "direction=descendants" in broker.asked[-1][1]
+    assert "stu" in run("packet", "recall", IDS[0], "--broker", broker.url, "--key", key_file).out
 
 
 def test_publish_sends_the_file_s_bytes(run: Run, broker: FakeBroker, packet_file: Path, key_file: Path) -> None:

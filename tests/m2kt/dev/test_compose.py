@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+from typer.main import get_command
+
+from m2kt.cli.log import app
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 DOCKERFILE = (CHECKOUT / "deploy" / "Dockerfile").read_text()
@@ -17,7 +20,8 @@ OURS = ("migrate", "broker", "worker")
 
 def test_every_secret_must_be_given() -> None:
     used = re.findall(r"\$\{(\w+)([^}]*)\}", (CHECKOUT / "docker-compose.yml").read_text())
-    assert {name for name, rest in used if not rest.startswith(":?")} == {"M2KT_PORT"}
+    optional = {"M2KT_PORT", "M2KT_LOG_WITNESSES", "M2KT_LOG_QUORUM"}
+    assert {name for name, rest in used if not rest.startswith(":?")} == optional
 
 
 def test_services_wait_for_what_they_need() -> None:
@@ -72,3 +76,30 @@ def test_what_the_images_copy_is_there_and_in_the_context() -> None:
 def test_the_broker_image_has_no_torch() -> None:
     stage = DOCKERFILE.split("FROM base AS broker")[1].split("FROM base")[0]
     assert re.findall(r"'\.\[(.*)\]'", stage) == ["broker"]
+
+
+# The witness, which runs elsewhere
+
+WITNESS_FILE = CHECKOUT / "deploy" / "compose.witness.yml"
+WITNESS: dict[str, Any] = yaml.safe_load(WITNESS_FILE.read_text())["services"]["witness"]
+
+
+def test_the_witness_has_nothing_of_the_broker_but_its_public_key() -> None:
+    assert set(yaml.safe_load(WITNESS_FILE.read_text())["services"]) == {"witness"}
+    assert "environment" not in WITNESS
+    assert "broker.key" not in WITNESS_FILE.read_text()
+    assert (WITNESS["read_only"], WITNESS["cap_drop"]) == (True, ["ALL"])
+    assert all(each.startswith("127.0.0.1:") for each in WITNESS["ports"])
+
+
+def test_the_witness_must_be_told_whose_log_and_which_key() -> None:
+    used = re.findall(r"\$\{(\w+)([^}]*)\}", WITNESS_FILE.read_text())
+    assert {name for name, rest in used if not rest.startswith(":?")} == {"M2KT_WITNESS_PORT"}
+
+
+def test_the_command_line_takes_the_witness_as_compose_writes_it() -> None:
+    _, noun, verb, *options = WITNESS["command"]
+    command = get_command(app).commands[verb]  # type: ignore[attr-defined]
+    known = {name for each in command.params for name in each.opts}
+    assert (noun, verb) == ("log", "witness")
+    assert {each.partition("=")[0] for each in options} <= known

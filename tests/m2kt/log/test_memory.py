@@ -31,7 +31,7 @@ def test_a_growing_log_is_followed_and_the_last_checkpoint_is_on_the_disk(memory
     assert remembered(memory, grown) == grown.note(10)
     grown.append(b"more")
     take(memory, grown)
-    assert remembered(Memory(memory._directory), grown) == grown.note(11)
+    assert remembered(Memory(memory.directory), grown) == grown.note(11)
 
 
 def test_a_log_that_is_shorter_than_it_was_is_refused(memory: Memory, grown: MemoryLog) -> None:

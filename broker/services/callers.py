@@ -1,0 +1,113 @@
+"""Who calls, decided for every request anew: what the agent is now, whether its nonce is fresh, which session is its.
+
+A key id is the digest of its key, so keys can be remembered; nothing else is. One statement burns the nonce and reads
+the rest, so that replicas agree and a revocation counts from the next request on.
+"""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Row, select, text
+from sqlalchemy.orm import Session
+
+from broker.errors import NonceUsed
+from broker.models import AgentKey, Role
+from broker.services.agents import Principal, Standing
+from m2kt.errors import SessionEnded, SessionRequired, UnknownKey
+from m2kt.signing.http import SignedRequest
+from m2kt.signing.keys import KeyId, PublicKey, key_id, parse_public
+from m2kt.signing.validity import Validity
+
+REMEMBERED = 10_000
+BEATS = 6
+"""A session that was silent for so many beats does not stop whoever calls without one."""
+
+_BURN = text(
+    """
+    WITH burnt AS (
+        INSERT INTO nonces (key_id, nonce) VALUES (:key, :nonce) ON CONFLICT DO NOTHING RETURNING 1
+    )
+    SELECT EXISTS (SELECT FROM burnt) AS fresh, clock_timestamp() AS now,
+        a.id, a.name, a.role, a.project, a.draining, k.public_key, k.not_before, k.not_after, k.revoked,
+        s.session, s.epoch, s.host, s.opened, s.seen
+    FROM (SELECT 1) AS always
+    LEFT JOIN agent_keys k ON k.key_id = :key
+    LEFT JOIN agents a ON a.id = k.agent_id
+    LEFT JOIN agent_sessions s ON s.agent_id = a.id AND s.closed IS NULL
+    """
+)
+
+
+class Callers:
+    """Tells who signed a request. ``beat_seconds``: how often sessions say that they live."""
+
+    def __init__(self, standing: Standing, beat_seconds: float) -> None:
+        self._standing = standing
+        self._patience = timedelta(seconds=BEATS * beat_seconds)
+        self._keys: dict[KeyId, PublicKey] = {}
+
+    def key(self, session: Session, key: KeyId) -> PublicKey | None:
+        """The key with this id, whether or not it counts."""
+        if key in self._standing:
+            return self._standing[key].key
+        if key not in self._keys:
+            text_form = session.scalar(select(AgentKey.public_key).where(AgentKey.key_id == key))
+            found = parse_public(text_form) if text_form else None
+            if found is None or key_id(found) != key:  # a row that was changed behind our back is nobody's
+                return None
+            if len(self._keys) >= REMEMBERED:
+                self._keys.clear()
+            self._keys[key] = found
+            return found
+        return self._keys.get(key) or self.key(session, key)
+
+    def burn(self, session: Session, request: SignedRequest) -> Row[tuple[object, ...]]:
+        """Use the nonce up, and read what `judge` needs. The caller commits before anybody judges: the nonce of a
+        request that is refused stays used."""
+        return session.execute(_BURN, {"key": request.key_id, "nonce": request.nonce}).one()
+
+    def judge(self, row: Row[tuple[object, ...]], request: SignedRequest, *, alone: bool) -> Principal:
+        """The caller; `NonceUsed`, `KeyNotValid`, `SessionEnded` or `SessionRequired` for one who may not call now.
+
+        ``alone``: whether this request may come without the session that its agent has.
+        """
+        if not row.fresh:
+            raise NonceUsed("the nonce of this request was used before")
+        known = self._standing.get(request.key_id) or self._registered(row, request)
+        known.validity.require(row.now, known.name)
+        if request.session is not None:
+            _require_present(row, request.session, known.name)
+        elif row.session is not None and not alone and row.now - row.seen < self._patience:
+            raise SessionRequired(
+                f"{known.name} runs as session {row.epoch} on {row.host or 'a host'}: what changes something must come "
+                "from there"
+            )
+        return known
+
+    def _registered(self, row: Row[tuple[object, ...]], request: SignedRequest) -> Principal:
+        if row.id is None:
+            raise UnknownKey(f"no registered agent has the key {request.key_id[:16]}")
+        return Principal(
+            row.name,
+            Role(row.role),
+            request.key_id,
+            parse_public(row.public_key),
+            Validity(row.not_before, row.not_after, row.revoked),
+            project=row.project,
+            agent_id=row.id,
+            session=request.session,
+            draining=row.draining is not None,
+        )
+
+
+def _require_present(row: Row[tuple[object, ...]], session: str, name: str) -> None:
+    if row.session == session:
+        return
+    if row.session is None:
+        raise SessionEnded(f"this session of {name} has ended", hint="Start the agent again: it opens a new one.")
+    raise superseded(name, row.epoch, row.host, row.opened)
+
+
+def superseded(name: str, epoch: int, host: str | None, opened: datetime) -> SessionEnded:
+    """The error of a session that another one followed."""
+    where = f" on {host}" if host else ""
+    return SessionEnded(f"session {epoch} of {name}, opened{where} at {opened:%H:%M:%S} UTC, has taken its place")

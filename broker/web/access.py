@@ -1,0 +1,205 @@
+"""Who may call what. Every route says it with one dependency, `allow` or `anyone`; a test and OpenAPI read the same."""
+
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+
+from broker.db import transaction
+from broker.models import Role
+from broker.services import agents
+from broker.services.agents import Principal
+from broker.services.scopes import EVERYWHERE, Scope
+from broker.settings import Settings
+from broker.web import guard
+from broker.web.context import BodyDep, Context, ContextDep
+from m2kt.errors import Forbidden, RequestUnsigned
+from m2kt.signing.http import SignedRequest, Target, parse_and_verify
+from m2kt.signing.keys import PublicKey
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+
+WITHOUT_SESSION = frozenset({"/v1/session", "/v1/agents/{name}/rotate"})
+"""Routes that change something and may be called beside a running session: one opens the next session, the other needs
+the key itself and takes it from nobody."""
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A caller whose signature holds for the head of the request; the body is still to be compared."""
+
+    principal: Principal
+    request: SignedRequest
+
+
+def verify_head(request: Request, context: ContextDep) -> Signed:
+    """Who calls. The nonce is burnt in its own transaction: a request that is refused cannot be repeated either."""
+    callers = context.callers
+    with transaction(context.sessions) as session:
+        signed = parse_and_verify(
+            target_of(request, context.settings),
+            request.headers,
+            lambda key: callers.key(session, key),
+            int(time.time()),
+        )
+        row = callers.burn(session, signed)
+    alone = request.method in SAFE_METHODS or request.scope["route"].path in WITHOUT_SESSION
+    return Signed(callers.judge(row, signed, alone=alone), signed)
+
+
+def target_of(request: Request, settings: Settings) -> Target:
+    """What the request is for, as it stands on the wire."""
+    authority = request.headers.get("host", "")
+    if settings.authorities and authority not in settings.authorities:
+        raise RequestUnsigned(f"this broker is not {authority}", hint="Use the broker's public address.")
+    raw_path: bytes = request.scope["raw_path"]
+    query: bytes = request.scope["query_string"]
+    return Target(request.method, authority, raw_path.decode("latin-1"), query.decode("latin-1"))
+
+
+SignedDep = Annotated[Signed, Depends(verify_head)]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A request that may be signed by a key which the broker does not know yet."""
+
+    request: Request
+    settings: Settings
+    body: bytes
+
+    def require(self, key: PublicKey) -> None:
+        """`RequestUnsigned` unless ``key`` signed this very request, just now."""
+        target = target_of(self.request, self.settings)
+        signed = parse_and_verify(target, self.request.headers, lambda _: key, int(time.time()))
+        signed.check_body(sha256(self.body).digest())
+
+
+async def get_proof(request: Request, context: ContextDep, body: BodyDep) -> Proof:
+    return Proof(request, context.settings, body)
+
+
+ProofDep = Annotated[Proof, Depends(get_proof)]
+
+
+async def get_caller(signed: SignedDep, body: BodyDep) -> Principal:
+    """The caller of a request whose signature covers its whole body. It says nothing about who may: `allow` does."""
+    signed.request.check_body(sha256(body).digest())
+    return signed.principal
+
+
+CallerDep = Annotated[Principal, Depends(get_caller)]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which roles may call a route; None is everybody, signed or not, and ``why`` says why."""
+
+    roles: frozenset[Role] | None
+    why: str = ""
+    signable: bool = False
+    """Whether who signs may see more; if not, signatures are not looked at."""
+
+    async def admit(self, request: Request, context: Context, principal: Principal) -> None:
+        """`Forbidden` for another role, then `NotFound` for what the path names in another project."""
+        if self.roles is not None and principal.role not in self.roles:
+            allowed = ", ".join(sorted(self.roles))
+            raise Forbidden(f"{principal.name} has the role {principal.role}; this needs one of: {allowed}")
+        await _guard(request, context, principal.scope, shared=False)
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """The dependency that `allow` makes."""
+
+    rule: Rule
+
+    async def __call__(self, request: Request, context: ContextDep, caller: CallerDep) -> Principal:
+        await self.rule.admit(request, context, caller)
+        return caller
+
+
+@dataclass(frozen=True)
+class AllowedUpload:
+    """The dependency that `allow_upload` makes."""
+
+    rule: Rule
+
+    async def __call__(self, request: Request, context: ContextDep, signed: SignedDep) -> Signed:
+        await self.rule.admit(request, context, signed.principal)
+        return signed
+
+
+@dataclass(frozen=True)
+class Anyone:
+    """The dependency that `anyone` makes."""
+
+    rule: Rule
+
+    async def __call__(self, request: Request, context: ContextDep) -> Scope:
+        public = frozenset(context.settings.public_projects)
+        scope = Scope(public)
+        if self.rule.signable and "signature-input" in request.headers:
+            signed = await run_in_threadpool(verify_head, request, context)
+            signed.request.check_body(sha256(await request.body()).digest())
+            scope = signed.principal.scope.widened(public)
+        await _guard(request, context, scope, shared=True)
+        return scope
+
+
+async def _guard(request: Request, context: Context, scope: Scope, *, shared: bool) -> None:
+    things = [] if scope == EVERYWHERE else guard.named(request.scope["route"].path, request.path_params)
+    if things:
+        await run_in_threadpool(_check, context, things, scope, shared)
+
+
+def _check(context: Context, things: list[tuple[guard.Guarded, str]], scope: Scope, shared: bool) -> None:
+    with transaction(context.sessions) as session:
+        guard.check(session, things, scope, shared=shared)
+
+
+def allow(*roles: Role) -> Allowed:
+    """A dependency: the caller, whose role must be one of these, and who is at home where the path leads."""
+    return Allowed(Rule(frozenset(roles)))
+
+
+def allow_upload(*roles: Role) -> AllowedUpload:
+    """The same for bodies that stream in: decided before a byte of them is read, which `read_upload` then hashes."""
+    return AllowedUpload(Rule(frozenset(roles)))
+
+
+def anyone(why: str, *, signable: bool = False) -> Anyone:
+    """A dependency: what the caller may look at. Who does not sign sees the public projects; with ``signable``, agents
+    that sign see their own, too. ``why`` says why nobody has to sign."""
+    return Anyone(Rule(None, why, signable))
+
+
+ANY_ROLE = allow(*Role)
+"""Every agent that is registered; the service decides what is whose."""
+
+OPEN_METADATA = anyone(
+    "what is said about a public project's packets, jobs and agents is for everybody to check", signable=True
+)
+OPEN_LOG = anyone("the transparency log holds digests only, and is worth something because everybody can read it")
+OPEN_MACHINES = anyone("for the machines and people around the broker; names no project's things")
+
+PublicScopeDep = Annotated[Scope, Depends(OPEN_METADATA)]
+CallerOfAnyRoleDep = Annotated[Principal, Depends(ANY_ROLE)]
+AdminDep = Annotated[Principal, Depends(allow(Role.ADMIN))]
+PublisherDep = Annotated[Signed, Depends(allow_upload(*sorted(agents.PUBLISHING)))]
+
+
+async def read_upload(request: Request, signed: PublisherDep) -> bytes:
+    """A packet's bytes, hashed while they stream in and compared with what was signed."""
+    data, digest = bytearray(), sha256()
+    async for piece in request.stream():
+        digest.update(piece)
+        data += piece
+    signed.request.check_body(digest.digest())
+    return bytes(data)
+
+
+UploadDep = Annotated[bytes, Depends(read_upload)]
