@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     scan_seconds: float = Field(default=120.0, gt=0)
     """A scan that takes longer is inconclusive."""
 
+    scan_policy: Path | None = None
+    """A scan policy (docs/scan.md); without one, the default policy decides."""
     scan_memory_mib: int = Field(default=4096, gt=0)
     """A scan that asks for more address space ends, and is inconclusive."""
     beat_seconds: float = Field(default=10.0, gt=0)

@@ -9,6 +9,7 @@ from m2kt.packet import DomainRef, Manifest, Packet, PacketKind, Teacher, build_
 from m2kt.packet import Extraction as ExtractionRecord
 from m2kt.packet import ledger as packet_ledger
 from m2kt.packet.knowledge import to_tensors
+from m2kt.packet.tensors import keep_bits
 from teacher_agent.confidence import confidence
 from teacher_agent.extract import Extraction, Settings
 from teacher_agent.label import Label
@@ -16,7 +17,7 @@ from teacher_agent.label import Label
 
 def build(lm: LanguageModel, domain: Domain, settings: Settings, found: Extraction, label: Label) -> Packet:
     """The unsigned packet. Its ledger is measured on the tensors as they will travel."""
-    tensors = to_tensors(found.knowledge)
+    tensors, precision = keep_bits(to_tensors(found.knowledge), settings.mantissa_bits)
     manifest = Manifest.describe(
         kind=PacketKind.KNOWLEDGE,
         name=label.name,
@@ -29,6 +30,7 @@ def build(lm: LanguageModel, domain: Domain, settings: Settings, found: Extracti
         coverage={name: f"{value:.4f}" for name, value in found.coverage.items()},
         licence=label.licence,
         parents=label.parents,
+        precision=precision,
         ledger=packet_ledger.measure(tensors, found.queries),
         symbols=found.knowledge.symbols,
         leads=found.knowledge.leads,

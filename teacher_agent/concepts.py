@@ -68,9 +68,10 @@ def gather(
     shapes: Sequence[Shape],
     decisions: Sequence[Decision],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    sums: Sums | None = None,
 ) -> Sums:
-    """Pass every chain through the teacher once and sum its states at the head's input by concept."""
-    sums = Sums(lm.head.weight.shape[1])
+    """Pass every chain through the teacher once and add its states at the head's input to ``sums``, by concept."""
+    sums = Sums(lm.head.weight.shape[1]) if sums is None else sums
     total, done = sum(len(shape.tokens) for shape in shapes), 0
     for number, shape in enumerate(shapes):
         here = [each for each in decisions if each.shape == number]

@@ -42,6 +42,7 @@ class Settings:
     most_concepts: int = 1100
     swap: SwapSettings = field(default_factory=SwapSettings)
     floor: float = 0.8  # least share of chains, and of decisions in them, that the packet must cover
+    mantissa_bits: int = 8  # kept of every float: what is below could hide a message and teaches nothing
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,32 @@ class Extraction:
     queries: int  # forward passes of the teacher, one per sequence, plus one per token it wrote
 
 
+@dataclass(frozen=True)
+class Survey:
+    """What steps 1 to 4 found: the teacher's chains, their shapes, the roles in them, and what is decided where."""
+
+    corpus: Corpus
+    shapes: list[Shape]
+    roles: list[Roles]
+    decisions: list[Decision]
+    queries: int
+
+
 def extract(lm: LanguageModel, domain: Domain, settings: Settings, on_progress: OnProgress) -> Extraction:
     """Run the six steps; `ExtractionRefused` when less than ``settings.floor`` of the chains can be explained."""
+    found = survey(lm, domain, settings, on_progress)
+    sums = gather(
+        lm, found.shapes, found.decisions, lambda done, total: on_progress("states become concepts", done, total)
+    )
+    concepts = condense(sums, settings.least_support, settings.most_concepts)
+    _require(concepts.covered / concepts.seen, "decisions", settings, found.corpus)
+    queries = found.queries + sum(len(each.tokens) for each in found.shapes)
+    coverage = _coverage(found.corpus, found.shapes, found.roles, concepts, settings)
+    return Extraction(assemble(lm, found, concepts), coverage, queries)
+
+
+def survey(lm: LanguageModel, domain: Domain, settings: Settings, on_progress: OnProgress) -> Survey:
+    """Steps 1 to 4."""
     corpus = write_chains(
         lm,
         domain.probes(settings.seed, settings.probes),
@@ -64,13 +89,7 @@ def extract(lm: LanguageModel, domain: Domain, settings: Settings, on_progress: 
     shapes = _shapes(corpus, settings)
     shapes, roles, queries = _roles(lm, shapes, settings, on_progress)
     _require(sum(len(each.tokens) for each in shapes) / max(corpus.asked, 1), "chains", settings, corpus)
-    decisions = match_decisions(shapes, roles)
-    sums = gather(lm, shapes, decisions, lambda done, total: on_progress("states become concepts", done, total))
-    concepts = condense(sums, settings.least_support, settings.most_concepts)
-    _require(concepts.covered / concepts.seen, "decisions", settings, corpus)
-    queries += corpus.tokens_written + sum(len(each.tokens) for each in shapes)
-    knowledge = _assemble(lm, corpus, shapes, roles, decisions, concepts)
-    return Extraction(knowledge, _coverage(corpus, shapes, roles, concepts, settings), queries)
+    return Survey(corpus, shapes, roles, match_decisions(shapes, roles), queries + corpus.tokens_written)
 
 
 def _shapes(corpus: Corpus, settings: Settings) -> list[Shape]:
@@ -119,14 +138,9 @@ def _coverage(
     }
 
 
-def _assemble(
-    lm: LanguageModel,
-    corpus: Corpus,
-    shapes: Sequence[Shape],
-    roles: Sequence[Roles],
-    decisions: Sequence[Decision],
-    concepts: Concepts,
-) -> Knowledge:
+def assemble(lm: LanguageModel, found: Survey, concepts: Concepts) -> Knowledge:
+    """What a packet carries of a survey and the concepts in it."""
+    corpus, shapes, roles, decisions = found.corpus, found.shapes, found.roles, found.decisions
     slots = max(len(each.roles) for each in decisions)
     alphabets = _Alphabets(len(corpus.symbols))
     templates = [_template(shape, number, decisions, alphabets) for number, shape in enumerate(shapes)]

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.models import Packet, PacketState
@@ -10,11 +11,13 @@ from broker.services import attestations, cascade, keyring, lifecycle, lineage, 
 from broker.services.lineage import FALLEN
 from broker.storage import BlobStore
 from m2kt.client.predicates import SCAN
-from m2kt.scan import Outcome
+from m2kt.scan import Decision, Outcome
 from m2kt.signing.keys import PrivateKey
 from m2kt.signing.validity import time_text
 
 SCANNER = "scan"
+VERSIONS = 2
+"""Earlier versions that a packet is compared with."""
 LIFE = timedelta(days=90)
 """How long a verdict counts, unless the settings say otherwise."""
 
@@ -53,14 +56,24 @@ def conclude(
     if packet.state in FALLEN:
         return
     if verdict["passed"]:
-        _pass(session, key, packet, len(verdict["checks"]), approvals)
+        _pass(session, key, packet, _grounds(verdict), _reviewers(verdict, approvals))
     else:
         failed = [each["name"] for each in verdict["checks"] if each["outcome"] == Outcome.FAIL]
         reason = f"failed: {', '.join(failed)}"
         cascade.take_back(session, key, packet, PacketState.REJECTED, reason=reason, by=SCANNER)
 
 
-def _pass(session: Session, key: PrivateKey, packet: Packet, checks: int, approvals: int) -> None:
+def _reviewers(verdict: dict[str, Any], approvals: int) -> int:
+    """How many have to agree: a suspicion asks for one where nothing else does."""
+    return max(approvals, 1) if verdict.get("decision") == Decision.REVIEW else approvals
+
+
+def _grounds(verdict: dict[str, Any]) -> str:
+    every = f"all {len(verdict['checks'])} checks were run or did not apply, and none failed"
+    return str(verdict["reason"]) if verdict.get("decision") == Decision.REVIEW else every
+
+
+def _pass(session: Session, key: PrivateKey, packet: Packet, grounds: str, approvals: int) -> None:
     """A first verdict decides; a later one brings back what had expired, and leaves everything else as it is."""
     doubt = cascade.doubt(session, packet.packet_id)
     if packet.state == PacketState.EXPIRED and doubt is None:
@@ -73,11 +86,10 @@ def _pass(session: Session, key: PrivateKey, packet: Packet, checks: int, approv
         lifecycle.move(session, key, packet, PacketState.QUARANTINED, reason=doubt, by=SCANNER)
         cascade.settled(session, packet.packet_id)
     elif approvals:
-        reason = f"its scan passed; {approvals} reviewers have to approve it"
+        reason = f"its scan: {grounds}; {approvals} reviewers have to approve it"
         lifecycle.move(session, key, packet, PacketState.QUARANTINED, reason=reason, by=SCANNER)
     else:
-        reason = f"all {checks} checks were run or did not apply, and none failed"
-        lifecycle.move(session, key, packet, PacketState.APPROVED, reason=reason, by=SCANNER)
+        lifecycle.move(session, key, packet, PacketState.APPROVED, reason=grounds, by=SCANNER)
 
 
 def inconclusive(session: Session, key: PrivateKey, packet_id: str, why: str) -> None:
@@ -91,3 +103,19 @@ def inconclusive(session: Session, key: PrivateKey, packet_id: str, why: str) ->
 def _explain(session: Session, packet: Packet, reason: str) -> None:
     packet.reason = reason
     session.flush()
+
+
+def compared_with(session: Session, packet: Packet) -> list[Packet]:
+    """What the scan holds a packet against: its two latest approved versions, and the latest of another teacher of its
+    domain. All in its own project: a finding tells what a reference says."""
+    trusted = (
+        select(Packet)
+        .where(Packet.state == PacketState.APPROVED, Packet.kind == packet.kind, Packet.project == packet.project)
+        .where(Packet.packet_id != packet.packet_id)
+        .order_by(Packet.seq.desc())
+    )
+    earlier = session.scalars(trusted.where(Packet.name == packet.name).limit(VERSIONS)).all()
+    weights = Packet.teacher["weights_sha256"].astext
+    others = trusted.where(Packet.domain == packet.domain, Packet.name != packet.name)
+    another = session.scalars(others.where(weights != packet.teacher["weights_sha256"]).limit(1)).all()
+    return [*earlier, *another]

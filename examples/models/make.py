@@ -7,7 +7,7 @@ import argparse
 import json
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain as chained
 from itertools import islice
 from pathlib import Path
@@ -126,7 +126,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     parser.add_argument("--teacher-steps", type=int, default=2000)
     parser.add_argument("--student-steps", type=int, default=3000)
-    parser.add_argument("--only", choices=["teacher", "student"], help="make one of the two")
+    parser.add_argument("--only", choices=["teacher", "student", "second"], help="make one of them")
     return parser.parse_args()
 
 
@@ -157,8 +157,10 @@ def main() -> None:
         Recipe(args.student_steps, 3e-3, args.seed),
         chains=56,
     )
-    for plan, rule in ((student, student_rule), (teacher, world.result)):
-        if args.only in (None, plan.name):
+    # Another teacher of the same world, by design, tokenizer and size: what the first one says is compared with it.
+    second = replace(student, name="second", lengths=TEACHER_LENGTHS, card=teacher_card)
+    for plan, rule in ((student, student_rule), (teacher, world.result), (second, world.result)):
+        if plan.name == args.only or (args.only is None and plan.name != "second"):
             print(make(plan, rule, kept, args.out), flush=True)
 
 

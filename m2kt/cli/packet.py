@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from m2kt.cli import remote
+from m2kt.cli import remote, scan
 from m2kt.cli.remote import Output, OutputOption, print_table, read_file, show_facts
 from m2kt.packet import Packet, container, read_parts
 from m2kt.signing import Envelope, KeyId, TrustStore, verify_packet
@@ -53,6 +53,7 @@ def verify(
 
 
 app.add_typer(remote.app)  # its commands stand beside these
+app.add_typer(scan.app)
 
 
 def _report(packet: Packet, envelope: Envelope, verified: tuple[KeyId, ...] | None) -> dict[str, Any]:

@@ -189,6 +189,17 @@ def zero_low_bits(array: Array, bits: int) -> Array:
     return kept
 
 
+def keep_bits(tensors: Mapping[str, Array], bits: int) -> tuple[dict[str, Array], dict[str, int]]:
+    """``tensors`` with at most ``bits`` mantissa bits in every float one, and the precision to declare."""
+    kept, precision = dict(tensors), {}
+    for name, array in tensors.items():
+        code = dtype_code(array)
+        if code in MANTISSA_BITS:
+            precision[name] = min(bits, MANTISSA_BITS[code])
+            kept[name] = zero_low_bits(array, precision[name])
+    return kept, precision
+
+
 def check_low_bits(name: str, array: Array, bits: int) -> None:
     """`TensorError` unless all mantissa bits below the ``bits`` highest are zero: that bounds what could hide there."""
     word, mask = _low_bits(array, bits)

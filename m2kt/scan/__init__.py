@@ -1,40 +1,72 @@
 """The checks between a packet and its approval; they fail closed. ``python -m m2kt.scan FILE`` runs them alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from m2kt.errors import DigestMismatch, M2KTError
 from m2kt.packet import Packet, read_packet
-from m2kt.scan.checks import CHECKS, Check, Policy
-from m2kt.scan.verdict import CheckResult, Finding, Outcome, Verdict
+from m2kt.scan import exact, planted, rules
+from m2kt.scan.check import KNOWLEDGE, Check, Subject
+from m2kt.scan.headers import headers
+from m2kt.scan.policy import Decision, Policy
+from m2kt.scan.text import texts
+from m2kt.scan.verdict import CheckResult, Finding, Outcome, Verdict, outcome_of
 
-__all__ = ["CHECK_NAMES", "CheckResult", "Finding", "Outcome", "Policy", "Verdict", "scan"]
+__all__ = ["CHECK_NAMES", "CheckResult", "Decision", "Finding", "Outcome", "Policy", "Verdict", "scan"]
 
 STRUCTURE = ("structure", "1")
+CHECKS = (
+    Check("headers", "1", headers),
+    Check("digests", "1", exact.digests),
+    Check("finite", "1", exact.finite),
+    Check("values", "1", exact.values),
+    Check("norms", "2", exact.norms),
+    Check("precision", "2", exact.precision),
+    Check("texts", "1", texts),
+    Check("references", "2", exact.references, KNOWLEDGE),
+    Check("ledger", "2", exact.moved, KNOWLEDGE),
+    Check("twins", "1", planted.twins, KNOWLEDGE, planted.too_small),
+    Check("hubs", "1", planted.hubs, KNOWLEDGE, planted.too_small),
+    Check("outliers", "1", planted.outliers, KNOWLEDGE, planted.too_small),
+    Check("signature", "1", planted.signature, KNOWLEDGE, planted.too_small),
+    Check("rank", "1", planted.rank, KNOWLEDGE, planted.too_small),
+    Check("triggers", "1", planted.triggers, KNOWLEDGE, planted.too_small),
+    Check("drift", "1", planted.drifted, KNOWLEDGE, planted.nothing_to_compare),
+    Check("denied", "1", rules.denied, KNOWLEDGE, rules.no_denied),
+    Check("family", "1", rules.family, needs=rules.no_family_known),
+)
+"""In order of running. ``structure`` comes before them: it makes the packet that they look at."""
 CHECK_NAMES = (STRUCTURE[0], *(each.name for each in CHECKS))
 
 
-def scan(data: bytes, policy: Policy | None = None) -> Verdict:
-    """The verdict on a container's bytes. Never raises: what goes wrong in a check counts against the packet."""
+def scan(data: bytes, policy: Policy | None = None, references: Sequence[Packet] = ()) -> Verdict:
+    """The verdict on a container's bytes. Never raises: what goes wrong in a check counts against the packet.
+
+    ``references``: packets that are trusted more, for the checks that compare.
+    """
     try:
         packet = read_packet(data)
     except DigestMismatch as error:
         return _unreadable("digests", error.detail)
     except M2KTError as error:
         return _unreadable("structure", error.detail)
-    results = tuple(_run(check, packet, policy or Policy()) for check in CHECKS)
+    subject = Subject(packet, policy or Policy(), tuple(references), data)
+    results = tuple(_run(check, subject) for check in CHECKS)
     return Verdict((CheckResult(*STRUCTURE, Outcome.PASS, ()), *results))
 
 
-def _run(check: Check, packet: Packet, policy: Policy) -> CheckResult:
-    if packet.manifest.kind not in check.kinds:
-        reason = f"it does not apply to packets of kind {packet.manifest.kind}"
+def _run(check: Check, subject: Subject) -> CheckResult:
+    kind = subject.packet.manifest.kind
+    if kind not in check.kinds:
+        reason = f"it does not apply to packets of kind {kind}"
         return CheckResult(check.name, check.version, Outcome.NOT_RUN, (reason,))
     try:
-        findings = list(check.run(packet, policy))
+        idle = check.needs(subject)
+        if idle:
+            return CheckResult(check.name, check.version, Outcome.NOT_RUN, (idle,))
+        findings = list(check.run(subject))
     except Exception as error:  # the edge of hostile input: whatever a check trips over must not count as clean
         return CheckResult(check.name, check.version, Outcome.ERROR, (f"{type(error).__name__}: {error}",))
-    outcome = Outcome.PASS if all(each.note for each in findings) else Outcome.FAIL
-    return CheckResult(check.name, check.version, outcome, tuple(map(str, findings)))
+    return CheckResult(check.name, check.version, outcome_of(findings), tuple(map(str, findings)))
 
 
 def _unreadable(failed: str, detail: str) -> Verdict:

@@ -1,41 +1,89 @@
 """``python -m m2kt.scan FILE``: the verdict as JSON on stdout; exit status 0 when it passed, 1 when it did not.
 
-With M2KT_LIFELINE the scan ends when its stdin does; M2KT_SCAN_MEMORY_MIB and M2KT_SCAN_SECONDS bound what hostile
-bytes can make it use. The kernel holds it to both, whatever the interpreter is busy with.
+*Passed* is what may be approved, by itself or (``decision`` says ``review``) by reviewers.
+
+``--policy FILE`` decides by another policy, ``--tier NAME`` by another of its tiers, ``--reference FILE`` (repeatable)
+compares with a packet that is trusted more. With M2KT_LIFELINE the scan ends when its stdin does; M2KT_SCAN_MEMORY_MIB
+and M2KT_SCAN_SECONDS bound what hostile bytes can make it use, and M2KT_SCAN_NO_NETWORK=1 takes its network away where
+the kernel lets a process do that. The kernel holds it to all of them, whatever the interpreter is busy with.
 """
 
+import argparse
 import json
 import os
 import resource
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from m2kt.errors import M2KTError
 from m2kt.lifeline import LIFELINE, watch
-from m2kt.scan import scan
+from m2kt.packet import Packet, read_packet
+from m2kt.scan import Decision, Policy, scan
+from m2kt.scan.solitude import cut_off
 
 USAGE = 2
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 1:
-        print("usage: python -m m2kt.scan FILE", file=sys.stderr)
-        return USAGE
+    given = _parser().parse_args(arguments)
     _confine(os.environ)
     try:
-        data = Path(arguments[0]).read_bytes()
+        policy = Policy.from_bytes(given.policy.read_bytes()) if given.policy else Policy()
+        references = [_read(each) for each in given.reference]
+        data = given.file.read_bytes()
+        said = report(data, policy, references, given.tier)
     except OSError as error:
-        print(f"cannot read {arguments[0]}: {error.strerror}", file=sys.stderr)
-        return USAGE
-    verdict = scan(data)
-    print(json.dumps(verdict.to_dict()))
-    return 0 if verdict.passed else 1
+        return _refuse(f"cannot read {error.filename}: {error.strerror}")
+    except M2KTError as error:
+        return _refuse(f"{error.detail}\nnext: {error.hint}")
+    print(json.dumps(said))
+    return 0 if said["passed"] else 1
+
+
+def report(data: bytes, policy: Policy, references: list[Packet], tier: str | None = None) -> dict[str, Any]:
+    """The verdict, what the policy makes of it, and by which policy."""
+    named = policy.tier_named(tier)
+    verdict = scan(data, policy, references)
+    made, why = policy.decide(verdict, named)
+    held = [each.packet_id for each in references]
+    return {
+        **verdict.to_dict(),
+        # Nothing in it is wrong and nothing is missing; whether people have to agree is the decision's to say.
+        "passed": made in (Decision.APPROVE, Decision.REVIEW),
+        "decision": made.value,
+        "reason": why,
+        "tier": named,
+        "policy": policy.digest,
+        "references": held,
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m m2kt.scan", description="Run the checks on a packet.")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--policy", type=Path)
+    parser.add_argument("--tier")
+    parser.add_argument("--reference", type=Path, action="append", default=[])
+    return parser
+
+
+def _read(path: Path) -> Packet:
+    return read_packet(path.read_bytes())
+
+
+def _refuse(detail: str) -> int:
+    print(f"error: {detail}", file=sys.stderr)
+    return USAGE
 
 
 def _confine(told: Mapping[str, str]) -> None:
     """Hold this process to what its environment allows it."""
     if LIFELINE in told:
         watch(told[LIFELINE])
+    if told.get("M2KT_SCAN_NO_NETWORK") == "1":
+        cut_off()
     for name, kind, unit in (
         ("M2KT_SCAN_MEMORY_MIB", resource.RLIMIT_AS, 1 << 20),
         ("M2KT_SCAN_SECONDS", resource.RLIMIT_CPU, 1),

@@ -6,6 +6,7 @@ from m2kt.domains import Domain
 from m2kt.neural.models import LanguageModel, parameter_count, weights_sha256
 from m2kt.packet import Packet, PacketId, ledger
 from m2kt.packet.knowledge import from_tensors
+from m2kt.packet.tensors import zero_low_bits
 from teacher_agent.build import build
 from teacher_agent.extract import Extraction
 from teacher_agent.label import Label
@@ -67,5 +68,6 @@ def test_no_text_of_the_domain_travels(packet: Packet, domain: Domain) -> None:
 
 def test_the_knowledge_is_read_back_as_it_was_found(packet: Packet, found: Extraction) -> None:
     read = from_tensors(packet.tensors, packet.manifest.symbols, packet.manifest.leads)
-    assert read.centroids.tobytes() == found.knowledge.centroids.tobytes()
+    kept = zero_low_bits(found.knowledge.centroids, SETTINGS.mantissa_bits)
+    assert read.centroids.tobytes() == kept.tobytes(), "what is below could hide a message"
     assert read.groundings.tolist() == found.knowledge.groundings.tolist()

@@ -13,7 +13,7 @@ SLOW = """
 import sys, time
 from m2kt import scan
 import m2kt.scan.__main__ as program
-program.scan = lambda data: {body}
+program.scan = lambda *_: {body}
 sys.exit(program.main([sys.argv[1]]))
 """
 

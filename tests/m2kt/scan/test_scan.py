@@ -11,9 +11,11 @@ import pytest
 from m2kt import scan as scan_package
 from m2kt.packet import Manifest, build_packet
 from m2kt.packet.container import MAGIC
-from m2kt.scan import CHECK_NAMES, Outcome, Policy, Verdict, scan
-from m2kt.scan.checks import CHECKS, Check, digests, finite, moved, norms, precision, references
-from m2kt.scan.verdict import CheckResult
+from m2kt.scan import CHECK_NAMES, CHECKS, Outcome, Policy, Verdict, scan
+from m2kt.scan.check import Check, Subject
+from m2kt.scan.exact import digests, finite, moved, norms, precision, references, values
+from m2kt.scan.headers import headers
+from m2kt.scan.verdict import CheckResult, Weight
 from m2kt.signing import sign_packet
 from m2kt.signing.keys import generate
 from tests.small import small_packet
@@ -22,7 +24,7 @@ POLICY = Policy()
 
 
 def found(check, packet, policy=POLICY):
-    return [str(each) for each in check(packet, policy) if not each.note]
+    return [str(each) for each in check(Subject(packet, policy)) if not each.note]
 
 
 def with_tensors(**tensors):
@@ -40,7 +42,10 @@ def test_a_sound_packet_passes_every_check():
     verdict = scan(signed(small_packet()))
     assert verdict.passed, verdict
     assert [each.name for each in verdict.checks] == list(CHECK_NAMES)
-    assert {each.outcome for each in verdict.checks} == {Outcome.PASS}
+    assert {each.outcome for each in verdict.checks} == {Outcome.PASS, Outcome.NOT_RUN}
+    unrun = {each.name: each.evidence[0] for each in verdict.checks if each.outcome is Outcome.NOT_RUN}
+    assert "too few" in unrun.pop("hubs")
+    assert all(unrun.values()), "what did not run says why"
 
 
 def test_a_changed_tensor_is_not_what_the_manifest_says():
@@ -68,18 +73,18 @@ def test_zero_rows_and_drowning_rows_are_findings():
     assert "rows 2" in found(norms, with_tensors(concepts__centroids=centroids))[0]
 
 
-def test_outliers_are_reported_and_do_not_fail_a_packet():
+def test_outlying_norms_are_suspicious_and_do_not_fail_a_packet():
     centroids = np.random.default_rng(0).normal(size=(9, 8)).astype(np.float32)
     centroids[3] *= 50
-    findings = list(norms(with_tensors(concepts__centroids=centroids), POLICY))
-    assert [each.note for each in findings] == [True]
+    findings = list(norms(Subject(with_tensors(concepts__centroids=centroids))))
+    assert [each.weight for each in findings] == [Weight.SUSPICION]
     assert "1 of 9 norms are outliers (rows 3)" in str(findings[0])
 
 
 def test_equal_norms_have_no_outliers():
-    assert list(norms(with_tensors(concepts__centroids=np.eye(9, 8, dtype=np.float32) + 0.5), POLICY)) is not None
+    assert list(norms(Subject(with_tensors(concepts__centroids=np.eye(9, 8, dtype=np.float32) + 0.5)))) is not None
     same = np.ones((9, 8), np.float32)
-    assert not [each for each in norms(with_tensors(concepts__centroids=same), POLICY) if "centroids" in each.where]
+    assert not [each for each in norms(Subject(with_tensors(concepts__centroids=same))) if "centroids" in each.where]
 
 
 def test_an_index_that_points_at_nothing_is_found():
@@ -128,7 +133,7 @@ def test_a_flipped_bit_in_the_tensors_fails_the_digests_only():
 
 
 def test_a_check_that_breaks_counts_as_an_error_and_not_as_clean(monkeypatch):
-    def broken(packet, policy):
+    def broken(subject):
         raise ZeroDivisionError("oops")
         yield
 
@@ -153,3 +158,43 @@ def test_the_program_prints_the_verdict_and_exits_by_it(tmp_path):
         assert done.returncode == status
         if status < 2:
             assert json.loads(done.stdout)["passed"] is (status == 0)
+
+
+def test_subnormal_values_are_suspicious():
+    dispersion = np.full(9, 1e-40, np.float32)
+    assert found(values, with_tensors(concepts__dispersion=dispersion)) == [
+        "concepts/dispersion: 9 of 9 values are subnormal"
+    ]
+
+
+def test_two_readers_that_disagree_about_a_file_are_a_finding():
+    packet = small_packet()
+    assert found(headers, packet) == []
+    assert "second reader" in found(headers, dataclasses.replace(packet, tensor_bytes=packet.tensor_bytes[:-1]))[0]
+    other = dataclasses.replace(packet, tensor_bytes=build_packet_bytes_with_one_bit_changed(packet))
+    assert "one reader sees" in found(headers, other)[0]
+
+
+def build_packet_bytes_with_one_bit_changed(packet):
+    data = bytearray(packet.tensor_bytes)
+    data[-1] ^= 1
+    return bytes(data)
+
+
+def test_a_duplicate_key_stops_the_second_reader():
+    header = (
+        b'{"a/b":{"data_offsets":[0,1],"dtype":"U8","shape":[1]},"a/b":{"data_offsets":[0,1],"dtype":"U8","shape":[1]}}'
+    )
+    data = len(header).to_bytes(8, "little") + header + b"x"
+    assert "stands twice" in found(headers, dataclasses.replace(small_packet(), tensor_bytes=data))[0]
+
+
+def test_the_program_names_a_policy_it_cannot_read(tmp_path):
+    good, policy = tmp_path / "good.m2kt", tmp_path / "policy.json"
+    good.write_bytes(signed(small_packet()))
+    policy.write_text('{"tier": "nobody"}')
+    done = subprocess.run(
+        [sys.executable, "-m", "m2kt.scan", str(good), "--policy", str(policy)], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "no tier 'nobody'" in done.stderr

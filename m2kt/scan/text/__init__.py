@@ -1,0 +1,79 @@
+"""Texts in a packet: manifest fields, symbols, leads, the literal parts of templates; and what must not stand in them.
+
+Whatever reads a packet's texts later (a page, a log, a language model that summarises it) must not be told what to do
+by them, and no secret or person may travel in them. Every reader here takes time linear in the text.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from m2kt.packet import Packet, PacketKind
+from m2kt.packet.knowledge import Element
+from m2kt.scan.check import Subject, view
+from m2kt.scan.text.injection import injections
+from m2kt.scan.text.normal import readings
+from m2kt.scan.text.personal import personal
+from m2kt.scan.text.secrets import secrets
+from m2kt.scan.verdict import Finding, Weight
+
+MAX_CHARS = 1 << 20
+"""Of all texts together. A packet that says more is refused: nobody could review it."""
+MAX_REPORTED = 20
+READERS: tuple[tuple[Callable[[str], Iterator[str]], Weight], ...] = (
+    (secrets, Weight.FAULT),
+    (personal, Weight.SUSPICION),
+    (injections, Weight.SUSPICION),
+)
+
+
+def texts(subject: Subject) -> Iterator[Finding]:
+    """No secret, no person's data and no instruction stands in the packet's texts, plain, disguised or split."""
+    found = list(_texts(subject.packet))
+    size = sum(len(text) for _, text in found)
+    if size > MAX_CHARS:
+        yield Finding("texts", f"they have {size} characters, the limit is {MAX_CHARS}")
+        return
+    told: dict[tuple[str, str], Finding] = {}
+    for where, text in found:
+        for what, weight in hits(text):
+            told.setdefault((where, what), Finding(where, what, weight))
+    yield from list(told.values())[:MAX_REPORTED]
+
+
+def hits(text: str) -> Iterator[tuple[str, Weight]]:
+    """What the readers find in a text and in everything that it may be a disguise of."""
+    for reading in readings(text):
+        for reader, weight in READERS:
+            for what in reader(reading):
+                yield what, weight
+
+
+def _texts(packet: Packet) -> Iterator[tuple[str, str]]:
+    manifest = packet.manifest
+    teacher, domain = manifest.teacher, manifest.domain
+    yield "name", manifest.name
+    yield "licence", manifest.licence
+    yield "domain", domain.name
+    yield "teacher", " ".join((teacher.name, teacher.family, teacher.base_family))
+    settings = (f"{name} {value}" for name, value in manifest.extraction.settings.items())
+    yield "extraction", " ; ".join((manifest.extraction.operator, *settings))
+    for name, strings in (("symbols", manifest.symbols), ("leads", manifest.leads)):
+        yield from ((name, each) for each in strings)
+        yield f"{name}, joined", " ".join(strings)
+        yield f"{name}, joined", "".join(strings)
+    if manifest.kind in (PacketKind.KNOWLEDGE, PacketKind.AGGREGATE):
+        yield from _templates(packet)
+
+
+def _templates(packet: Packet) -> Iterator[tuple[str, str]]:
+    """Every template as it would be written, with a gap wherever the teacher or the prompt fills something in; and the
+    strings of each concept's grounding, one concept after another."""
+    knowledge = view(packet)
+    for number, template in enumerate(knowledge.templates):
+        said = []
+        for kind, argument, lead, _ in template.elements.tolist():
+            said.append(knowledge.leads[lead] + (knowledge.symbols[argument] if kind == Element.LITERAL else "…"))
+        yield f"template {number}", "".join(said)
+    rows = {tuple(row) for row in knowledge.groundings.tolist() if any(a != b for a, b in pairwise(row))}
+    for row in sorted(rows):
+        yield "groundings", " ".join(knowledge.symbols[each] for each in row if each >= 0)
