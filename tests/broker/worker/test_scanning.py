@@ -1,4 +1,4 @@
-"""Scans by policy: what is suspicious waits for people, what gave no answer decides nothing, and nothing leaks out before."""
+"""Scans by policy: what is suspicious waits for people, what gave no answer decides nothing, nothing leaks before."""
 
 import subprocess
 import sys
