@@ -23,6 +23,7 @@ from sqlalchemy import select
 
 from broker.db import Sessions, make_engine, make_sessions, transaction
 from broker.models import LogCheckpoint
+from broker.sealing import SealKey
 from broker.services import sequencer, tlog
 from broker.services.sequencer import Keeper
 from m2kt.client import Client, LogRules
@@ -61,16 +62,17 @@ def measure_appends(root: Path) -> float:
     try:
         url = runtime.up(servers_only=True).database_url
         alembic(url, "upgrade", "head")
-        engine = make_engine(url)
-        seconds = _append_all(make_sessions(engine))
+        key = generate()
+        engine = make_engine(url, SealKey.of(key))  # every row is sealed, as the broker's own are
+        seconds = _append_all(make_sessions(engine), key)
         engine.dispose()
         return APPENDS / seconds
     finally:
         runtime.reset()
 
 
-def _append_all(sessions: Sessions) -> float:
-    keeper, done = Keeper(ORIGIN, generate()), threading.Event()
+def _append_all(sessions: Sessions, key: PrivateKey) -> float:
+    keeper, done = Keeper(ORIGIN, key), threading.Event()
 
     def integrate() -> None:
         while not done.is_set():

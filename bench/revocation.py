@@ -29,6 +29,7 @@ from sqlalchemy import insert, text
 
 from broker.db import Sessions, make_engine, make_sessions, transaction
 from broker.models import PacketParent, Role
+from broker.sealing import SealKey
 from broker.services import publishing, scans
 from broker.services.agents import Principal
 from broker.services.publishing import Desk
@@ -195,7 +196,7 @@ def _stand(root: Path) -> Iterator[Stand]:
             "M2KT_ADMIN_KEYS": str(root / "admins"),
             "M2KT_WORK_DIR": str(root / "work"),
         }
-        engine = make_engine(servers.database_url)
+        engine = make_engine(servers.database_url, SealKey.of(broker_key))
         with ExitStack() as stack:
             urls = [stack.enter_context(_broker(told)) for _ in range(2)]
             clients = [stack.enter_context(Client(each, admin)) for each in urls]

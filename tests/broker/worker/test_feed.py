@@ -114,9 +114,10 @@ def test_readers_beside_writers_miss_nothing_and_see_nothing_twice(live):
         assert sorted(name for _, name in each.seen) == written
 
 
-def test_a_long_poll_answers_as_soon_as_there_is_news(live, live_settings, portal):
+def test_a_long_poll_answers_as_soon_as_there_is_news(live, live_settings, portal, keys):
+    """An administrator waits: the event tells of no packet that is there, and only they hear of every one."""
     app, heard = create_app(live_settings, sessions=live), []
-    client = Client(URL, None, None, AppTransport(app, portal))
+    client = Client(URL, keys.admin, None, AppTransport(app, portal))
     waiting = threading.Thread(target=lambda: heard.append(client.feed(0, wait=20)))
     begun = time.monotonic()
     waiting.start()
