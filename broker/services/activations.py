@@ -6,16 +6,9 @@ from sqlalchemy.orm import Session
 
 from broker.models import Activation, AgentKey
 
-DECISIONS = {"accepted": True, "accepted-unverified": True, "replaced": False, "recalled": False, "removed": False}
-"""Whether the packet is in force after an outcome; docs/daemons.md has the decisions. Any other one (``rolled-back``)
-left the student as it was."""
 
-
-def note(session: Session, signer: str, packet_id: str, decision: str) -> None:
-    """Remember what the holder of the key ``signer`` said about a packet."""
-    if decision not in DECISIONS:
-        return
-    active = DECISIONS[decision]
+def note(session: Session, signer: str, packet_id: str, *, active: bool) -> None:
+    """Remember whether the holder of the key ``signer`` has a packet in force; `outcomes` knows what decisions mean."""
     agent = session.scalar(select(AgentKey.agent_id).where(AgentKey.key_id == signer))
     if agent is None:  # a holder whom the settings name gets no orders
         return

@@ -74,7 +74,8 @@ def report(session: Session, standing: Standing, packet: Packet, envelope: bytes
     }
     fresh = insert(OutcomeReport).values(values).on_conflict_do_nothing().returning(OutcomeReport.attestation_id)
     if session.execute(fresh).first() is not None:
-        activations.note(session, signer, packet.packet_id, decision)
+        if decision not in UNCHANGED:
+            activations.note(session, signer, packet.packet_id, active=decision not in GONE)
         feed.note(session, feed.OUTCOME, packet.packet_id, packet.name, packet.version, decision=decision)
     return row
 

@@ -76,14 +76,20 @@ def _activations() -> None:
         sa.Column("at", TIMESTAMP, server_default=sa.func.clock_timestamp(), nullable=False),
     )
     op.create_index("ix_activations_packet_id", "activations", ["packet_id"])
-    # What students have reported so far: the last word of each about each packet.
+    # What students have reported so far: the last word of each that changed something about a packet.
     op.execute(
-        "INSERT INTO activations (agent_id, packet_id, active) "
-        "SELECT DISTINCT ON (k.agent_id, a.packet_id) k.agent_id, a.packet_id, true "
-        "FROM attestations a JOIN agent_keys k ON k.key_id = a.signer, "
-        "LATERAL (SELECT convert_from(decode(convert_from(a.envelope, 'UTF8')::jsonb ->> 'payload', 'base64'), 'UTF8')"
-        "::jsonb -> 'predicate' ->> 'decision' AS decision) said "
-        "WHERE a.predicate_type = 'urn:m2kt:outcome:v1' AND said.decision IN ('accepted', 'unverified')"
+        """
+        INSERT INTO activations (agent_id, packet_id, active)
+        SELECT DISTINCT ON (agent_id, packet_id)
+               agent_id, packet_id, decision NOT IN ('removed', 'recalled', 'replaced')
+        FROM (SELECT said.id, keys.agent_id, said.packet_id, coalesce(convert_from(decode(
+                     translate(convert_from(said.envelope, 'UTF8')::jsonb->>'payload', '-_', '+/'), 'base64'), 'UTF8')
+                     ::jsonb->'predicate'->>'decision', 'unknown') AS decision
+              FROM attestations AS said JOIN agent_keys AS keys ON keys.key_id = said.signer
+              WHERE said.predicate_type = 'urn:m2kt:outcome:v1') AS told
+        WHERE decision NOT IN ('rolled-back', 'refused')
+        ORDER BY agent_id, packet_id, id DESC
+        """
     )
 
 
