@@ -11,6 +11,7 @@ from pathlib import Path
 
 from m2kt.agent.child import OnProgress, run_child
 from m2kt.client import Client
+from m2kt.client.lifecycle import RECALLED
 from m2kt.client.predicates import OUTCOME
 from m2kt.errors import AlignmentRefused, LedgerMismatch, M2KTError, ModelError, NotFound, PacketRevoked, Unavailable
 from m2kt.packet import PacketId
@@ -121,15 +122,16 @@ class Intake:
         return there
 
     def obey(self) -> list[str]:
-        """Ask about everything in force, and let what was revoked leave; returns their ids. A packet that this broker
-        does not know stays: a wrong address must not empty a student."""
+        """Ask about everything in force, and let what the broker has taken back leave; returns their ids. A packet that
+        this broker does not know stays: a wrong address must not empty a student."""
         removed = []
         for each in self.state.active():
             try:
                 found = self.client.show(each.packet_id)
             except NotFound:
                 continue
-            if found["state"] == "revoked" and self.recall(each.packet_id, str(found["reason"] or "revoked")):
+            state = str(found["state"])
+            if state in RECALLED and self.recall(each.packet_id, str(found["reason"] or state)):
                 removed.append(each.packet_id)
         return removed
 

@@ -14,6 +14,10 @@ class Calls:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
+    def _read(self, path: str, params: Mapping[str, str | int | None]) -> Json:
+        """One answer. Signed where there is a key: who signs sees its own project, too."""
+        return json_of(self._transport.send("GET", path, params=params, signed=self._transport.has_key))
+
     def _items(self, path: str, params: Mapping[str, str | int | None], *, signed: bool = False) -> Iterator[Json]:
         """The items of all pages; the next page is asked for when the caller gets there."""
         response = self._transport.send("GET", path, params=params, signed=signed or self._transport.has_key)

@@ -49,10 +49,11 @@ def test_packets_and_reports_from_before_keep_their_parents_and_decisions(databa
         with psycopg.connect(plain) as new:
             assert new.execute("SELECT child_id, parent_id FROM packet_parents").fetchall() == [(child, parent)]
             told = new.execute("SELECT student, decision, held FROM outcomes ORDER BY attestation_id").fetchall()
-            active = new.execute("SELECT packet_id, active FROM activations").fetchall()
+            active = new.execute("SELECT packet_id, active FROM activations ORDER BY packet_id").fetchall()
             ends = new.execute("SELECT count(*) FROM packets WHERE good_until > now() + interval '89 days'").fetchone()
-    assert told == [("stu", "rolled-back", False), ("stu", "accepted", True), ("stu", "rolled-back", True)]
-    assert active == [(child, True)]
+    of_child = [("stu", "rolled-back", False), ("stu", "accepted", True), ("stu", "rolled-back", True)]
+    assert told == [*of_child, ("stu", "accepted", True), ("stu", "removed", False)]
+    assert active == [(parent, False), (child, True)]
     assert ends == (2,)
 
 
@@ -68,11 +69,13 @@ def _fill(old: psycopg.Connection, parent: str, child: str, unknown: str) -> Non
         )
     old.execute("INSERT INTO agents (name, role) VALUES ('stu', 'student')")
     old.execute("INSERT INTO agent_keys (agent_id, key_id, public_key) SELECT id, 'k', 'p' FROM agents")
-    for number, decision in enumerate(("rolled-back", "accepted", "rolled-back")):
+    reports = [(child, each) for each in ("rolled-back", "accepted", "rolled-back")]
+    reports += [(parent, each) for each in ("accepted", "removed")]
+    for number, (packet, decision) in enumerate(reports):
         said = {"decision": decision, "note": "ünïcode?>", "number": number}
-        envelope = attest(PacketId(child), OUTCOME, said, generate()).to_bytes()
+        envelope = attest(PacketId(packet), OUTCOME, said, generate()).to_bytes()
         old.execute(
             "INSERT INTO attestations (packet_id, predicate_type, envelope, digest, signer) "
             "VALUES (%s, %s, %s, %s, 'k')",
-            (child, OUTCOME, envelope, str(number)),
+            (packet, OUTCOME, envelope, str(number)),
         )

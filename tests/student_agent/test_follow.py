@@ -23,7 +23,7 @@ from tests.student_agent.parts import write_checks
 from tests.student_agent.taking import children, intake_of
 from tests.student_agent.test_take import wrong_knowledge
 
-BAD = 5
+VERSIONS, BAD = 10, 5
 
 
 @pytest.fixture(scope="module")
@@ -78,25 +78,25 @@ def decisions(state: Path, packet_id: str) -> set[Decision]:
     return {each.decision for each in Records(state) if each.packet_id == packet_id}
 
 
-def test_ten_versions_are_taken_and_the_bad_one_is_rolled_back(
-    broker: Stack, memory_directory: Path, tmp_path: Path
+@pytest.mark.parametrize(("versions", "bad"), [(3, 1), pytest.param(VERSIONS, BAD, marks=pytest.mark.nightly)])
+def test_versions_are_taken_and_the_bad_one_is_rolled_back(
+    broker: Stack, memory_directory: Path, tmp_path: Path, versions: int, bad: int
 ) -> None:
     with broker.client() as client:
-        teacher = Teacher(broker, client, "ten")
-        teacher.publish(small_knowledge())
-        with following(broker, teacher, memory_directory, tmp_path / "s", bad=[f"1.{BAD}.0"]) as follow:
-            for number in range(10):
-                if number:
-                    teacher.publish(small_knowledge(number))
+        teacher = Teacher(broker, client, f"line-of-{versions}")
+        with following(broker, teacher, memory_directory, tmp_path / "s", bad=[f"1.{bad}.0"]) as follow:
+            assert not follow.step()  # the channel is still to be made
+            for number in range(versions):
+                teacher.publish(small_knowledge(number))
                 assert follow.step()
                 assert not follow.step()
                 follow.intake.report()
-                last = number - 1 if number == BAD else number
+                last = number - 1 if number == bad else number
                 assert in_force(follow.intake.state.root) == [teacher.packets[last]]
             state = follow.intake.state.root
-        assert decisions(state, teacher.packets[BAD]) == {Decision.ROLLED_BACK}
-        assert decisions(state, teacher.packets[9]) == {Decision.ACCEPTED}
-        assert decisions(state, teacher.packets[BAD - 1]) == {Decision.ACCEPTED, Decision.REPLACED}
+        assert decisions(state, teacher.packets[bad]) == {Decision.ROLLED_BACK}
+        assert decisions(state, teacher.packets[-1]) == {Decision.ACCEPTED}
+        assert decisions(state, teacher.packets[bad - 1]) == {Decision.ACCEPTED, Decision.REPLACED}
         assert all(each.told for each in Records(state))
 
 
@@ -125,15 +125,6 @@ def test_a_channel_that_goes_back_is_followed_and_a_revoked_head_leaves(
             assert in_force(state) == [second]
 
 
-def test_a_channel_that_is_not_there_yet_is_waited_for(broker: Stack, memory_directory: Path, tmp_path: Path) -> None:
-    with broker.client() as client:
-        teacher = Teacher(broker, client, "later")
-        with following(broker, teacher, memory_directory, tmp_path / "s") as follow:
-            assert not follow.step()
-            teacher.publish(small_knowledge(30))
-            assert follow.step()
-
-
 def toml(**told: Any) -> str:
     return "".join(f"{name} = {value!r}\n".replace("'", '"') for name, value in told.items())
 
@@ -158,7 +149,7 @@ def test_a_daemon_takes_ten_real_versions_and_obeys_a_recall(
         teacher = Teacher(broker, client, "real")
         with daemon("student_agent", tmp_path / "s", **options) as each:
             state = tmp_path / "s" / "state"
-            for number in range(10):
+            for number in range(VERSIONS):
                 made = teacher.publish(wrong_knowledge() if number == BAD else small_knowledge(number))
                 until(lambda made=made: decisions(state, made), f"version {number}", 600)  # type: ignore[misc]
                 last = number - 1 if number == BAD else number

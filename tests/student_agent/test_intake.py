@@ -105,7 +105,7 @@ def kill_while_taking(broker: Stack, packets: list[str], memory: Path, home: Pat
 def test_a_kill_at_a_random_line_leaves_the_old_or_the_new_and_one_report(
     broker: Stack, packets: list[str], memory_directory: Path, tmp_path: Path
 ) -> None:
-    kill_while_taking(broker, packets, memory_directory, tmp_path, 2, seed=20)
+    kill_while_taking(broker, packets, memory_directory, tmp_path, 1, seed=20)
 
 
 @pytest.mark.nightly
@@ -117,14 +117,15 @@ def test_fifty_kills_leave_the_old_or_the_new_and_one_report(
     assert 0 < new < 50  # the dice hit both sides of the change
 
 
+@pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.nightly)])
 def test_a_recall_that_is_killed_is_obeyed_afterwards_and_reported_once(
-    broker: Stack, packets: list[str], memory_directory: Path, tmp_path: Path
+    broker: Stack, packets: list[str], memory_directory: Path, tmp_path: Path, times: int
 ) -> None:
     dice = random.Random(22)
     with killer("tests.student_agent.taking", "recall") as helper:
         spec = new_student(broker, packets, memory_directory, tmp_path / "whole")
         total = helper.run({**spec, "packet_id": packets[0]})["lines"]
-        for number in range(2):
+        for number in range(times):
             spec = {**new_student(broker, packets, memory_directory, tmp_path / str(number)), "packet_id": packets[0]}
             helper.run(spec, lines=dice.randint(1, total))
             helper.run(spec)
@@ -132,7 +133,7 @@ def test_a_recall_that_is_killed_is_obeyed_afterwards_and_reported_once(
             assert reports(broker, spec, packets[0]) == ["accepted", "recalled"]
 
 
-@pytest.mark.parametrize("room", [0, 300, 2000])
+@pytest.mark.parametrize("room", [*(pytest.param(each, marks=pytest.mark.nightly) for each in (0, 2000)), 300])
 def test_a_disk_that_is_full_in_the_middle_of_an_activation_leaves_what_was_in_force(
     broker: Stack, packets: list[str], taker: Spec, room: int
 ) -> None:

@@ -92,6 +92,7 @@ def published(broker: Stack, config: Config) -> list[dict[str, Any]]:
         return [client.show(each["packet_id"]) for each in reversed(found)]
 
 
+@pytest.mark.nightly  # two extractions; test_kills.py has the chain of versions without them
 def test_a_changed_model_is_published_as_the_next_version_with_its_parent(
     broker: Stack, config: Config, schedule_of: ScheduleOf
 ) -> None:
@@ -177,6 +178,7 @@ def test_a_model_that_gives_no_packet_is_not_asked_again(
     assert published(broker, config) == []
 
 
+@pytest.mark.nightly
 def test_a_drain_ends_the_extraction_and_keeps_the_version_for_the_next_start(
     broker: Stack, config: Config, schedule_of: ScheduleOf
 ) -> None:

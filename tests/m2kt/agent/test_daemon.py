@@ -89,6 +89,7 @@ def test_two_daemons_never_share_a_state(broker: Stack, client: Client, key: Pat
         assert first.told_to_leave() == 0
 
 
+@pytest.mark.nightly
 def test_a_job_for_another_model_is_given_back_with_the_reason(
     broker: Stack, client: Client, key: Path, site: str, tmp_path: Path
 ) -> None:
@@ -103,6 +104,7 @@ def test_a_job_for_another_model_is_given_back_with_the_reason(
     assert "this teacher has the model teacher, not '/etc/another-model'" in str(told[0])
 
 
+@pytest.mark.nightly
 def test_a_lost_lease_ends_the_work_and_publishes_nothing(
     broker: Stack, client: Client, key: Path, site: str, tmp_path: Path
 ) -> None:

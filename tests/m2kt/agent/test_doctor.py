@@ -126,6 +126,14 @@ def test_without_a_gpu_a_cpu_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     assert levels(list(doctor.gpu("cuda"))) == [("gpu", Level.FAIL)]
 
 
+def use_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, code: int) -> None:
+    """Let children say this instead of loading torch."""
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho {said}\necho 'no CUDA' >&2\nexit {code}\n")
+    python.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(python))
+
+
 @pytest.mark.parametrize(
     ("said", "code", "device", "level"),
     [
@@ -139,10 +147,7 @@ def test_without_a_gpu_a_cpu_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_torch_is_asked_in_a_child(
     said: str, code: int, device: str, level: Level, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\necho {said}\necho 'no CUDA' >&2\nexit {code}\n")
-    python.chmod(0o755)
-    monkeypatch.setattr("sys.executable", str(python))
+    use_python(tmp_path, monkeypatch, said, code)
     assert doctor.torch(device).level is level
 
 
@@ -152,9 +157,12 @@ def test_the_disk_has_room(free: int, level: Level, tmp_path: Path, monkeypatch:
     assert doctor.disk(tmp_path / "to" / "come").level is level
 
 
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.nightly)])
 def test_the_command_says_a_line_for_each_and_fails_when_one_fails(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, real: bool
 ) -> None:
+    if not real:
+        use_python(tmp_path, monkeypatch, "2.13.0 - 0", 0)
     (tmp_path / "agent.toml").write_text('broker = "http://127.0.0.1:9"\nkey = "none.key"\nstate = "state"\n')
     words = ["agent", "doctor", "--config", str(tmp_path / "agent.toml")]
     assert run_app(app, "m2kt", words) == 1
