@@ -4,6 +4,16 @@ from broker.db import Base
 from broker.models.agent import Agent, AgentKey, KeyStatement, Nonce, Role
 from broker.models.attestation import Attestation
 from broker.models.blob import Blob, Chunk
+from broker.models.exchange import (
+    Exchange,
+    ExchangeComplaint,
+    ExchangePeer,
+    ExchangeRound,
+    ExchangeState,
+    ExchangeTurn,
+    PeerState,
+    Phase,
+)
 from broker.models.job import LIVE, Job, JobKind, JobNeed, JobState
 from broker.models.outbox import Outbox
 from broker.models.packet import TRANSITIONS, Packet, PacketSignature, PacketState
@@ -19,6 +29,12 @@ __all__ = [
     "Base",
     "Blob",
     "Chunk",
+    "Exchange",
+    "ExchangeComplaint",
+    "ExchangePeer",
+    "ExchangeRound",
+    "ExchangeState",
+    "ExchangeTurn",
     "Job",
     "JobEvent",
     "JobKind",
@@ -34,5 +50,7 @@ __all__ = [
     "Packet",
     "PacketSignature",
     "PacketState",
+    "PeerState",
+    "Phase",
     "Role",
 ]
