@@ -34,6 +34,13 @@
     ├── DomainError               422  domain-unknown            exit 61
     ├── ExtractionRefused         422  extraction-refused        exit 62
     ├── AlignmentRefused          422  alignment-refused         exit 63
+    ├── ExchangeError             422  exchange-invalid          exit 80
+    │   ├── PlanInvalid           422  exchange-plan-invalid     exit 81
+    │   ├── ConfidenceInvalid     422  confidence-invalid        exit 82
+    │   ├── PredictionsInvalid    422  predictions-invalid       exit 83
+    │   ├── LabelsInvalid         422  exchange-labels-invalid   exit 84
+    │   ├── TaskDiffers           409  exchange-task-differs     exit 85
+    │   └── SamplesChanged        409  exchange-samples-changed  exit 86
     └── LogError                  422  log-invalid               exit 70
         ├── CheckpointInvalid     422  checkpoint-invalid        exit 71
         ├── ProofInvalid          422  log-proof-invalid         exit 72
@@ -225,6 +232,41 @@ class ExtractionRefused(M2KTError):
 class AlignmentRefused(M2KTError):
     status, code, exit_code = 422, "alignment-refused", 63
     default_hint = "The student was left as it was; look at the coverage report."
+
+
+class ExchangeError(M2KTError):
+    status, code, exit_code = 422, "exchange-invalid", 80
+    default_hint = "docs/exchange.md says what peers of an exchange must agree on."
+
+
+class PlanInvalid(ExchangeError):
+    code, exit_code = "exchange-plan-invalid", 81
+    default_hint = "Correct the round plan; docs/exchange.md has its fields and limits."
+
+
+class ConfidenceInvalid(ExchangeError):
+    code, exit_code = "confidence-invalid", 82
+    default_hint = "Compute confidences with m2kt.exchange.confidences from finite predictions; nothing was taken."
+
+
+class PredictionsInvalid(ExchangeError):
+    code, exit_code = "predictions-invalid", 83
+    default_hint = "Look whether the model diverged (lower its learning rate), and whether its head fits the task."
+
+
+class LabelsInvalid(ExchangeError):
+    code, exit_code = "exchange-labels-invalid", 84
+    default_hint = "Give every sample one identifier and one class number of the task."
+
+
+class TaskDiffers(ExchangeError):
+    status, code, exit_code = 409, "exchange-task-differs", 85
+    default_hint = "Give the peer the same classes in the same order, or open another exchange for it."
+
+
+class SamplesChanged(ExchangeError):
+    status, code, exit_code = 409, "exchange-samples-changed", 86
+    default_hint = "Restore the sample set that the exchange was opened with, or open a new exchange."
 
 
 class LogError(M2KTError):
