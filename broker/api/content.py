@@ -3,19 +3,15 @@
 from hashlib import sha256
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Response, status
+from fastapi import APIRouter, Header, Response, status
 
 from broker.api.packets import MEDIA_TYPE
 from broker.api.ranges import matches, parse_range
-from broker.models import Role
 from broker.schemas.types import PacketRef
-from broker.services import packets
-from broker.services.agents import Principal
-from broker.web.deps import DeskDep, SessionDep, allow
+from broker.services import packets, pulling
+from broker.web.deps import CallerDep, DeskDep, SessionDep
 from broker.web.problems import documented
 from m2kt.signing.http import content_digest
-
-PullerDep = Annotated[Principal, Depends(allow(Role.STUDENT, Role.WORKER, Role.AUDITOR, Role.ADMIN))]
 
 _BINARY = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -34,7 +30,7 @@ router = APIRouter(prefix="/v1", tags=["packets"])
 )
 def pull(
     packet_id: PacketRef,
-    caller: PullerDep,
+    caller: CallerDep,
     desk: DeskDep,
     session: SessionDep,
     if_none_match: Annotated[str | None, Header()] = None,
@@ -42,7 +38,7 @@ def pull(
     range_: Annotated[str | None, Header(alias="Range")] = None,
 ) -> Response:
     """The packet's bytes. Fails closed: what no scan has approved answers 409, what was revoked 410."""
-    packet = packets.pullable(session, packet_id)
+    packet = pulling.pullable_by(session, packet_id, caller)
     etag = f'"{packet.content_sha256}"'
     headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
     if matches(if_none_match, etag):

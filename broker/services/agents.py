@@ -29,6 +29,9 @@ from m2kt.signing.validity import ALWAYS, Validity
 PUBLISHING = frozenset({Role.TEACHER, Role.WORKER, Role.ADMIN})
 """Roles whose signatures on a packet count."""
 
+PEERS = frozenset({Role.TEACHER, Role.STUDENT, Role.WORKER})
+"""Roles whose signatures on predictions count, in an exchange of which they are peers."""
+
 
 @dataclass(frozen=True)
 class Principal:

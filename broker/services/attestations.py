@@ -80,11 +80,11 @@ def report_outcome(session: Session, standing: Standing, packet: Packet, envelop
 
 
 def said_by(
-    session: Session, standing: Standing, packet: Packet, envelope: bytes, predicate_type: str, role: Role
+    session: Session, standing: Standing, packet: Packet, envelope: bytes, predicate_type: str, *roles: Role
 ) -> tuple[KeyId, Mapping[str, Any]]:
-    """Who of ``role`` signed a statement about this packet, with a key that counts now, and what it says."""
+    """Who of ``roles`` signed a statement about this packet, with a key that counts now, and what it says."""
     claimed = [each.keyid for each in dsse.Envelope.from_bytes(envelope).signatures]
-    trust = trusted(session, standing, claimed, {role})
+    trust = trusted(session, standing, claimed, roles)
     said = read_attestation(envelope, trust, predicate_type)
     if said.subject != packet.packet_id:
         raise SignatureError("this statement is about another packet")

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from broker.errors import IllegalTransition
 from broker.models import TRANSITIONS, Packet, PacketState
-from broker.services import attestations
+from broker.services import attestations, rounds
 from m2kt.client.predicates import STATE
 from m2kt.errors import NotPullable, PacketRevoked
 from m2kt.signing.keys import PrivateKey
@@ -20,6 +20,7 @@ def move(session: Session, key: PrivateKey, packet: Packet, to: PacketState, *, 
     session.flush()
     predicate = {"from": before.value, "to": to.value, "reason": reason, "by": by}
     attestations.state(session, key, packet.packet_id, STATE, predicate)
+    rounds.packet_moved(session, packet)
 
 
 def require_pullable(packet: Packet) -> None:

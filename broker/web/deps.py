@@ -140,6 +140,21 @@ async def get_publisher(signed: SignedDep) -> Signed:
 
 async def read_upload(request: Request, signed: Annotated[Signed, Depends(get_publisher)]) -> bytes:
     """A packet's bytes, hashed while they stream in and compared with what was signed."""
+    return await _streamed(request, signed)
+
+
+async def get_peer(signed: SignedDep) -> Signed:
+    """The caller, whose role may be a peer's, before a byte of the body is read."""
+    require(signed.principal, agents.PEERS)
+    return signed
+
+
+async def read_predictions(request: Request, signed: Annotated[Signed, Depends(get_peer)]) -> bytes:
+    """As `read_upload`, from a peer of an exchange."""
+    return await _streamed(request, signed)
+
+
+async def _streamed(request: Request, signed: Signed) -> bytes:
     data, digest = bytearray(), sha256()
     async for piece in request.stream():
         digest.update(piece)
@@ -150,3 +165,5 @@ async def read_upload(request: Request, signed: Annotated[Signed, Depends(get_pu
 
 PublisherDep = Annotated[Signed, Depends(get_publisher)]
 UploadDep = Annotated[bytes, Depends(read_upload)]
+PeerDep = Annotated[Signed, Depends(get_peer)]
+PredictionsDep = Annotated[bytes, Depends(read_predictions)]

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from broker.db import Sessions, transaction
 from broker.jobs import Bell
 from broker.models import JobKind
-from broker.services import agents, jobs, outbox, retention, scans
+from broker.services import agents, jobs, outbox, retention, rounds, scans
 from broker.services.jobs import Buried
 from m2kt.errors import QueueAway, Unavailable
 from m2kt.signing.http import WINDOW_SECONDS
@@ -100,6 +100,8 @@ class Upkeep:
         with transaction(self._sessions, self.nudge) as session:
             for dead in jobs.sweep(session):
                 bury(session, self._key, dead, "it lost its worker on every attempt")
+        with transaction(self._sessions) as session:
+            rounds.sweep(session)
         with transaction(self._sessions) as session:
             agents.prune_nonces(session, NONCE_SECONDS)
             outbox.forget(session, outbox.RING, STALE_RING)

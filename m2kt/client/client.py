@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from m2kt.client.exchanges import ExchangeCalls
 from m2kt.client.jobs import JobCalls
 from m2kt.client.predicates import APPROVAL
 from m2kt.client.receipts import LogRules, Receipts
@@ -35,7 +36,7 @@ ENVELOPE = "application/vnd.dsse.envelope.v1+json"
 PUBLISH_ATTEMPTS = 3
 
 
-class Client(JobCalls):
+class Client(JobCalls, ExchangeCalls):
     """A broker, seen by the holder of ``key``, who trusts the keys in ``trust``: teachers' and the broker's own."""
 
     def __init__(

@@ -17,3 +17,6 @@ APPROVAL = "urn:m2kt:approval:v1"
 
 KEY = "urn:m2kt:key:v1"
 """Whose key it is and when it counts; its subject is the key's id: signed by the broker."""
+
+COMPLAINT = "urn:m2kt:complaint:v1"
+"""A peer's predictions do not give the confidences that it claimed: signed by another peer of the exchange."""

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from m2kt.errors import PacketError
+from m2kt.errors import M2KTError, PacketError
+from m2kt.exchange import packets as exchange_packets
 from m2kt.packet import Packet, PacketKind, TensorEntry, identity, knowledge, ledger
 from m2kt.packet.tensors import MANTISSA_BITS, check_low_bits
 from m2kt.scan.verdict import Finding
@@ -115,6 +116,14 @@ def precision(packet: Packet, policy: Policy) -> Iterator[Finding]:
     yield Finding("mantissas", f"{declared} of {stored} stored bits are declared", note=True)
 
 
+def exchanged(packet: Packet, policy: Policy) -> Iterator[Finding]:
+    """An exchange packet is one turn of one round of its plan: samples, shapes, finite predictions, possible claims."""
+    try:
+        exchange_packets.read(packet)
+    except M2KTError as error:
+        yield Finding("exchange", f"{error.code}: {error.detail}")
+
+
 def _floats(packet: Packet) -> Iterator[tuple[str, NDArray[Any]]]:
     return ((name, each) for name, each in packet.tensors.items() if each.dtype.kind == "f")
 
@@ -128,5 +137,6 @@ CHECKS = (
     Check("references", "1", references, _KNOWLEDGE),
     Check("ledger", "1", moved, _KNOWLEDGE),
     Check("precision", "1", precision),
+    Check("exchange", "1", exchanged, frozenset({PacketKind.EXCHANGE})),
 )
 """In order of running. ``structure`` comes before them: it makes the packet that they look at."""
