@@ -133,7 +133,7 @@ def _check_places(session: Session, exchange: Exchange, turn: ExchangeTurn, taug
     places = taught_places(session, exchange, turn)
     if not np.array_equal(taught.places, places):
         raise ExchangeError(
-            f"{turn.peer} teaches {len(places)} places of round {turn.round}; these are {len(taught.places)}, or others",
+            f"{turn.peer} teaches {len(places)} places of round {turn.round}; these are {len(taught.places)} or others",
             hint="Publish predictions for exactly the places of the mask.",
         )
     if taught.confidences.tobytes() != np.frombuffer(turn.confidences or b"", "<f4")[places].tobytes():

@@ -45,8 +45,8 @@ class ExchangeCalls(Calls):
         return self._transport.post("/v1/exchanges", {"task": dict(task), "plan": said, **terms})
 
     def exchange(self, exchange_id: ExchangeId, *, after: int | None = None, wait: float = 0.0) -> Json:
-        """An exchange and its present round. With ``after``, the step that is known: waits up to ``wait`` seconds (30 at
-        most) for another one."""
+        """An exchange and its present round. With ``after``, the step that is known: waits up to ``wait`` seconds (at
+        most 30) for another one."""
         params = {} if after is None else {"after": str(after), "wait": f"{wait:g}"}
         response = self._transport.send("GET", f"/v1/exchanges/{exchange_id}", params=params, signed=False)
         return json_of(response)
@@ -84,7 +84,7 @@ class ExchangeCalls(Calls):
     def post_confidences(
         self, exchange_id: ExchangeId, number: int, values: NDArray[np.float32], *, task: str, samples: str
     ) -> Json:
-        """Post a round's confidences, one for each place; ``task`` and ``samples`` are digests of what the peer holds."""
+        """Post a round's confidences, one for each place; ``task`` and ``samples`` are digests of what is held now."""
         text = base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode()
         body = {"task": task, "samples": samples, "values": text}
         return self._transport.post(f"/v1/exchanges/{exchange_id}/rounds/{number}/confidences", body)

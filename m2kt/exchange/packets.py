@@ -1,7 +1,7 @@
 """Packets of kind `exchange`: what a peer predicts for the samples that it teaches in a round.
 
-docs/exchange-protocol.md has the format: three tensors, four where a sample has several places (pixels). Rows stand in the order of the round's places: sample by
-sample as the plan has them, place by place within a sample.
+docs/exchange-protocol.md has the format: three tensors, four where a sample has several places (pixels). Rows stand in
+the order of the round's places: sample by sample as the plan has them, place by place within a sample.
 
     exchange/samples      I64 (n,)    number of the sample in the task's list
     exchange/places       I64 (n,)    place within the sample; only where it has more than one
