@@ -63,6 +63,7 @@ class ArraySamples:
         self._rows = [_digest(row) for row in inputs]
         self._identifiers = identifiers or tuple(f"{index}-{row[:32]}" for index, row in enumerate(self._rows))
         self._task = self._describe()
+        self._last: tuple[tuple[int, int, bytes], View] | None = None
 
     @property
     def task(self) -> Task:
@@ -75,13 +76,23 @@ class ArraySamples:
         return Task.of(self._name, self._classes, self._identifiers, self.labels.numpy())
 
     def view(self, indices: Indices, seed: int, round_number: int) -> View:
+        """The last view is kept: peers in one process ask for it one after the other."""
+        self._check_inputs(indices)
+        key = seed, round_number, indices.tobytes()
+        if self._last is None or self._last[0] != key:
+            self._last = key, self._make(indices, seed, round_number)
+        return self._last[1]
+
+    def _check_inputs(self, indices: Indices) -> None:
         for index in indices:
             if _digest(self.inputs[index]) != self._rows[index]:
                 raise SamplesChanged(f"sample {self._identifiers[index]} has another input than at the start")
+
+    def _make(self, indices: Indices, seed: int, round_number: int) -> View:
         view = View(self.inputs[indices], self.labels[indices])
         if self._augment is None:
             return view
-        places = np.asarray(indices)[:, None], np.arange(self._draws)
+        places = indices[:, None], np.arange(self._draws)
         numbers = draws.uniforms(seed, draws.Purpose.AUGMENTATION, round_number, *places)
         return self._augment(view, torch.from_numpy(numbers))
 
