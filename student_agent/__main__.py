@@ -9,6 +9,7 @@ JOBS = {
     "logits": "student_agent.logits",
     "take": "student_agent.service",
     "recall": "student_agent.recall",
+    "exchange": "student_agent.exchange",
 }
 
 
