@@ -10,6 +10,7 @@ JOBS = {
     "take": "student_agent.service",
     "recall": "student_agent.recall",
     "exchange": "student_agent.exchange",
+    "describe": "student_agent.describe",
 }
 
 

@@ -1,15 +1,17 @@
 """The exchange job: one peer of a networked exchange, from joining to the end (docs/exchange-protocol.md).
 
-1. Find out by which name the broker knows this agent's key, and follow which plan.
+1. Find out by which name the broker knows this agent's key, and which plan the exchange follows.
 2. Have the peer factory make model, optimiser and samples: they stay on this host.
 3. Go on from the checkpoint, if there is one.
 4. Take part until the exchange ends; write the weights.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_model
 
 from m2kt.agent.child import progress
@@ -17,9 +19,10 @@ from m2kt.client import Client, LogRules
 from m2kt.client.transport import Json
 from m2kt.errors import UnknownKey, UsageError
 from m2kt.exchange import RoundPlan
+from m2kt.exchange.packets import description, shape_text
+from m2kt.files import disk_errors
 from m2kt.log import Memory
 from m2kt.neural.exchange import Peer
-from m2kt.neural.models import set_threads
 from m2kt.packet import canonical
 from m2kt.signing import TrustStore, key_id
 from m2kt.signing.keys import PrivateKey, load_private
@@ -35,22 +38,46 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     """Spec: ``exchange`` id, ``broker`` URL, ``key`` file, ``trust`` directory of public keys (the broker's and the
     peers'), ``peer`` factory, ``state`` directory; optional ``settings`` of the factory, ``threads``, ``patience`` in
     seconds, ``out`` file for the weights (safetensors), ``licence`` of what is published."""
+    return take_part(spec, lambda done, total: progress("rounds", done, total))
+
+
+def take_part(spec: dict[str, Any], on_round: Callable[[int, int], None]) -> dict[str, Any]:
+    """The job, with another way to tell how far it is."""
     check_spec(spec, REQUIRED, OPTIONAL)
-    settings = spec.get("settings", {})
-    if not isinstance(settings, dict):
-        raise UsageError("settings must be a JSON object")
-    set_threads(spec.get("threads"))
+    settings = settings_of(spec)
     key, state = load_private(Path(spec["key"])), Path(spec["state"])
     trust = TrustStore.from_path(Path(spec["trust"]))
     terms = Terms(state, **{name: spec[name] for name in ("patience", "licence") if name in spec})
     with Client(spec["broker"], key, trust, log=LogRules(memory=Memory(state / "log"))) as client:
+        # 1. name and plan
         name, plan = own_name(client, key), plan_of(client.exchange(spec["exchange"]))
-        peer = make_peer(spec["peer"], name, plan, settings)
-        member = Member(peer, client, key, spec["exchange"], terms, lambda done, of: progress("rounds", done, of))
+        # 2. the peer
+        member = Member(make_peer(spec["peer"], name, plan, settings), client, key, spec["exchange"], terms, on_round)
+        # 3. and 4.
         view = member.take_part()
     if spec.get("out"):
-        write_weights(Path(spec["out"]), peer)
+        write_weights(Path(spec["out"]), member.peer)
     return told(member, view)
+
+
+def describe(spec: dict[str, Any]) -> dict[str, Any]:
+    """The describe job: what the broker is told of a task. Spec: ``peer`` factory, ``name``; optional ``settings``,
+    ``threads``."""
+    check_spec(spec, ("peer", "name"), ("settings", "threads"))
+    peer = make_peer(spec["peer"], spec["name"], RoundPlan(seed=0, rounds=1, samples_per_round=1), settings_of(spec))
+    task, shape = peer.task, shape_text(tuple(peer.labels(0).shape[1:]))
+    samples = len(task.samples)
+    return description(task.name, task.classes, task.samples_sha256, samples, task.labels_sha256, shape)
+
+
+def settings_of(spec: dict[str, Any]) -> dict[str, Any]:
+    """The factory's settings; bounds torch's threads on the way."""
+    settings = spec.get("settings", {})
+    if not isinstance(settings, dict):
+        raise UsageError("settings must be a JSON object")
+    if spec.get("threads"):
+        torch.set_num_threads(spec["threads"])
+    return settings
 
 
 def own_name(client: Client, key: PrivateKey) -> str:
@@ -84,7 +111,8 @@ def told(member: Member, view: Json) -> dict[str, Any]:
 
 def write_weights(path: Path, peer: Peer) -> None:
     """The model's weights as safetensors, whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    save_model(peer.model, str(beside))
-    os.replace(beside, path)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        save_model(peer.model, str(beside))
+        os.replace(beside, path)

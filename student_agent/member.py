@@ -29,7 +29,7 @@ from m2kt.exchange import masks
 from m2kt.exchange.complaints import SHOWN, Complaint, compare
 from m2kt.exchange.packets import Taught, Turn, build, description, description_digest, read, shape_text
 from m2kt.neural.exchange import Peer, Predictions
-from m2kt.neural.models import weights_sha256
+from m2kt.neural.weights import weights_sha256
 from m2kt.packet import PacketId, Teacher
 from m2kt.signing import attest, sign_packet
 from m2kt.signing.keys import PrivateKey
