@@ -48,10 +48,9 @@ class Complaint:
             said = fields.exactly(dict(value), ("exchange", "round", "accused", "differing", "shown"), "the complaint")
             shown = fields.sequence(said["shown"], "shown", _shown, SHOWN)
             number, differing = fields.count(said["round"], "round"), fields.count(said["differing"], "differing", 1)
-            texts = (fields.text(said[each], each) for each in ("exchange", "accused"))
+            exchange, accused = fields.text(said["exchange"], "exchange"), fields.text(said["accused"], "accused")
         except ManifestError as error:
             raise ExchangeError(error.detail) from error
-        exchange, accused = texts
         return cls(exchange, number, accused, differing, shown)
 
 

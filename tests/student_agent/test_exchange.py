@@ -212,6 +212,7 @@ def test_a_peer_that_dies_for_good_is_dropped_with_a_report_and_the_others_finis
     assert view["reason"] == "all rounds are done; 2 peers did the last one"
 
 
+@pytest.mark.nightly
 def test_a_peer_whose_samples_change_leaves_and_says_why(meet: Any) -> None:
     meeting = meet(phase_seconds=5.0)
 
@@ -230,6 +231,7 @@ def test_a_peer_whose_samples_change_leaves_and_says_why(meet: Any) -> None:
     assert reason.startswith("it left: exchange-samples-changed: the sample set of")
 
 
+@pytest.mark.nightly
 def test_a_peer_that_lies_is_found_by_the_others_and_evicted(meet: Any) -> None:
     meeting = meet()
 

@@ -166,25 +166,21 @@ def test_dense_tasks_have_places_within_samples(everybody, client_of, keys, run_
 # Opening and joining
 
 
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
+def test_an_exchange_that_cannot_be_is_refused(everybody):
+    for change, error in (
         ({"invited": ["ann", "nobody"]}, ExchangeError),
         ({"invited": ["ann", "ann"]}, ExchangeError),
         ({"invited": ["ann"]}, UsageError),
         ({"least": 3, "most": 2}, ExchangeError),
         ({"phase_seconds": 0}, UsageError),
-    ],
-    ids=str,
-)
-def test_an_exchange_that_cannot_be_is_refused(everybody, change, error):
-    with pytest.raises(error):
-        everybody["ann"].client.open_exchange(TASK, PLAN, **change)
+    ):
+        with pytest.raises(error):
+            everybody["ann"].client.open_exchange(TASK, PLAN, **change)
+    assert list(everybody["ann"].client.exchanges()) == []
 
 
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
+def test_a_task_that_cannot_be_is_refused(everybody):
+    for change, error in (
         ({"classes": ["a", "a"]}, ExchangeError),
         ({"classes": ["a"]}, UsageError),
         ({"classes": ["a", "b\ufdd0"]}, ExchangeError),
@@ -193,12 +189,10 @@ def test_an_exchange_that_cannot_be_is_refused(everybody, change, error):
         ({"shape": "99999x99999"}, ExchangeError),
         ({"shape": "400x400"}, TooLarge),
         ({"samples_sha256": "sha256:0"}, UsageError),
-    ],
-    ids=str,
-)
-def test_a_task_that_cannot_be_is_refused(everybody, change, error):
-    with pytest.raises(error):
-        everybody["ann"].client.open_exchange({**TASK, **change}, PLAN)
+    ):
+        with pytest.raises(error):
+            everybody["ann"].client.open_exchange({**TASK, **change}, PLAN)
+    assert list(everybody["ann"].client.exchanges()) == []
 
 
 def test_a_plan_that_is_none_is_refused(everybody):
@@ -215,9 +209,8 @@ def test_reviewers_and_auditors_open_nothing(session, keys, client_of, everybody
         client_of(keys.stranger).open_exchange(TASK, PLAN)
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "words"),
-    [
+def test_a_peer_whose_task_differs_is_told_where(everybody, opened):
+    for change, error, words in (
         ({"classes": ["ant", "cat", "bee"]}, TaskDiffers, "number 1 is 'cat' instead of 'bee'"),
         ({"classes": ["ant", "bee"]}, TaskDiffers, "2 instead of 3"),
         ({"name": "plants"}, TaskDiffers, "plants"),
@@ -225,12 +218,9 @@ def test_reviewers_and_auditors_open_nothing(session, keys, client_of, everybody
         ({"samples_sha256": "sha256:" + "1" * 64}, SamplesChanged, "sample identifiers"),
         ({"labels_sha256": "sha256:" + "1" * 64}, SamplesChanged, "labels"),
         ({"sample_count": 13}, SamplesChanged, "number of samples"),
-    ],
-    ids=str,
-)
-def test_a_peer_whose_task_differs_is_told_where(everybody, opened, change, error, words):
-    with pytest.raises(error, match=words):
-        everybody["ann"].join(**change)
+    ):
+        with pytest.raises(error, match=words):
+            everybody["ann"].join(**change)
     assert everybody["ann"].client.exchange(opened["id"])["peers"] == []
 
 
@@ -284,22 +274,19 @@ def test_nothing_is_posted_before_it_begins(everybody, opened):
 # Confidences
 
 
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ([0.1, 0.2, 0.3, 0.4, 0.5, 1.1], "outside"),
-        ([0.1, 0.2, 0.3, 0.4, 0.5, -0.1], "outside"),
-        ([0.1, 0.2, 0.3, 0.4, 0.5, np.nan], "outside"),
-        ([0.1, 0.2, 0.3, 0.4, 0.5, np.inf], "outside"),
-        ([0.1, 0.2, 0.3, 0.4, 0.5], "5 confidences instead of 6"),
+def test_confidences_that_are_none_are_refused_and_nothing_is_kept(peers):
+    good = [0.1, 0.2, 0.3, 0.4, 0.5]
+    for values, words in (
+        ([*good, 1.1], "outside"),
+        ([*good, -0.1], "outside"),
+        ([*good, np.nan], "outside"),
+        ([*good, np.inf], "outside"),
+        (good, "5 confidences instead of 6"),
         ([0.5] * 7, "7 confidences instead of 6"),
         ([], "0 confidences"),
-    ],
-    ids=str,
-)
-def test_confidences_that_are_none_are_refused_and_nothing_is_kept(peers, values, words):
-    with pytest.raises(ConfidenceInvalid, match=words):
-        peers[0].post(values=np.array(values, np.float32))
+    ):
+        with pytest.raises(ConfidenceInvalid, match=words):
+            peers[0].post(values=np.array(values, np.float32))
     assert show(peers)["current"]["turns"] == []
     peers[0].post()
 
