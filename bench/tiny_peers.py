@@ -26,6 +26,18 @@ def _jitter(view: View, numbers: torch.Tensor) -> View:
     return View(view.inputs + 0.2 * (numbers.float() - 0.5), view.labels)
 
 
+def dense(name: str, plan: RoundPlan, settings: dict[str, Any]) -> Peer:
+    """As `make`, for pictures of 4 by 5 pixels with a class for each."""
+    width = int(settings["widths"][name])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings["seed"] * 1000 + width)
+        model = nn.Sequential(nn.Conv2d(1, width, 3, padding=1), nn.Tanh(), nn.Conv2d(width, len(CLASSES), 1))
+    pictures = torch.randn(int(settings["samples"]), 1, 4, 5, generator=torch.Generator().manual_seed(settings["seed"]))
+    labels = (pictures[:, 0] > -0.4).long() + (pictures[:, 0] > 0.4).long()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.02)
+    return Peer(name, model, optimizer, ArraySamples("pixels", CLASSES, pictures, labels), plan)
+
+
 def make(name: str, plan: RoundPlan, settings: dict[str, Any]) -> Peer:
     """The peer ``name``. Settings: ``samples`` (how many), ``seed``, ``widths`` by name."""
     width = int(settings["widths"][name])

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -152,7 +153,7 @@ class Member:
         packet = build(
             self._turn(self.peer.name, number),
             taught,
-            created=view["current"]["began"][:19] + "Z",
+            created=datetime.fromisoformat(view["current"]["began"]).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             teacher=self._teacher(),
             task_name=self.peer.task.name,
             licence=self.terms.licence,

@@ -74,20 +74,21 @@ async def show(
     wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for another one")] = 0,
 ) -> ExchangeOut:
     """One exchange with its present round; with ``after`` and ``wait``, as soon as there is something new."""
+    if after is not None and wait > 0:
+        await _changed(context, exchange_id, after, wait)
+    return await run_in_threadpool(_look, context, exchange_id)
+
+
+async def _changed(context: Context, exchange_id: uuid.UUID, after: int, wait: float) -> None:
+    """Looks now and then, each time with a connection for a moment only; a deadline that passes is a change."""
     if context.closing.streams >= MAX_WAITING:
         raise Unavailable(f"this broker holds {MAX_WAITING} streams already")
+    end = time.monotonic() + wait
     with context.closing.stream():
-        await _changed(context, exchange_id, after, wait)
-        return await run_in_threadpool(_look, context, exchange_id)
-
-
-async def _changed(context: Context, exchange_id: uuid.UUID, after: int | None, wait: float) -> None:
-    """Looks now and then, each time with a connection for a moment only; a deadline that passes is a change."""
-    end = time.monotonic() + (wait if after is not None else 0)
-    while time.monotonic() < end and not context.closing.begun:
-        if await run_in_threadpool(_step, context, exchange_id) != after:
-            return
-        await asyncio.sleep(LOOK_SECONDS)
+        while time.monotonic() < end and not context.closing.begun:
+            if await run_in_threadpool(_step, context, exchange_id) != after:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 def _step(context: Context, exchange_id: uuid.UUID) -> int:

@@ -35,6 +35,9 @@ JOINING = PEERS
 """A peer is a registered agent: who signs what, and since when its key counts, must stand in the log."""
 
 READING = frozenset({Role.AUDITOR, Role.ADMIN})
+MAX_CONFIDENCES = 2**23
+"""Of one round, all peers together: 32 MiB, which every peer asks for once a round."""
+
 SLACK_BYTES = 65_536
 """What a packet has besides its logits, at most, apart from 20 bytes a place."""
 
@@ -66,7 +69,7 @@ def open_(session: Session, opening: Opening, *, by: Principal, max_bytes: int) 
         plan=opening.plan.to_bytes().decode(),
         invited=None if opening.invited is None else list(opening.invited),
         least=opening.least,
-        most=opening.most if opening.invited is None else len(opening.invited),
+        most=_most(opening),
         phase_seconds=opening.phase_seconds,
         deadline=at + timedelta(seconds=opening.join_seconds),
     )
@@ -74,6 +77,10 @@ def open_(session: Session, opening: Opening, *, by: Principal, max_bytes: int) 
     session.flush()
     session.refresh(exchange)
     return exchange
+
+
+def _most(opening: Opening) -> int:
+    return opening.most if opening.invited is None else len(opening.invited)
 
 
 def _check_size(opening: Opening, max_bytes: int) -> None:
@@ -84,6 +91,11 @@ def _check_size(opening: Opening, max_bytes: int) -> None:
         places *= each
     if plan.samples_per_round > task["sample_count"]:
         raise PlanInvalid(f"a round takes {plan.samples_per_round} samples, the set has {task['sample_count']}")
+    if places * _most(opening) > MAX_CONFIDENCES:
+        raise TooLarge(
+            f"a round of {places} places and {_most(opening)} peers has more than {MAX_CONFIDENCES} confidences",
+            hint="Take fewer samples a round, or fewer peers (most).",
+        )
     size = places * (4 * len(task["classes"]) + 20) + SLACK_BYTES
     if places > MAX_PLACES or size > max_bytes:
         raise TooLarge(

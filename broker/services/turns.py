@@ -115,7 +115,7 @@ def publish(
     if by.key_id not in published.content.key_ids:
         raise UnknownKey(f"{by.name} did not sign this packet", hint="Every peer signs its own predictions.")
     _check_packet(session, exchange, turn, published.content.packet)
-    turn.packet_id = published.packet.packet_id
+    turn.packet_id, peer.key_id = published.packet.packet_id, by.key_id
     rounds.advance(session, exchange)
     return published
 
