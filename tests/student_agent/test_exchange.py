@@ -18,11 +18,12 @@ import torch
 from bench.embedded import Stack
 from bench.exchange_network import SETTINGS, Meeting, Peers, compare, local
 from m2kt.client import Client, LogRules
+from m2kt.client.exchanges import Masked
 from m2kt.dev import Runtime
-from m2kt.errors import ChildFailed, Evicted, ExchangeOver, M2KTError, SamplesChanged, UsageError
+from m2kt.errors import ChildFailed, Evicted, ExchangeError, ExchangeOver, M2KTError, SamplesChanged, UsageError
 from m2kt.exchange import RoundPlan
 from m2kt.neural.exchange import Losses, Peer, run_local
-from m2kt.signing.keys import TrustStore, load_private
+from m2kt.signing.keys import TrustStore, generate, load_private
 from student_agent import resuming
 from student_agent.exchange import describe
 from student_agent.factories import make_peer
@@ -62,12 +63,12 @@ def meet(broker: Stack, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
     """A meeting of some of the peers, under names that no other test has."""
     made: list[Meeting] = []
 
-    def make(plan: RoundPlan = PLAN, count: int = 3, **terms: Any) -> Meeting:
+    def make(plan: RoundPlan = PLAN, count: int = 3, factory: str = FACTORY, **terms: Any) -> Meeting:
         mark = f"{abs(hash(request.node.name)) % 10**6}"
         names = tuple(f"{name}-{mark}" for name in NAMES[:count])
         widths = {f"{name}-{mark}": width for name, width in SETTINGS["widths"].items()}
         meeting = Meeting(
-            broker.url, broker.admin, tmp_path, plan, Peers(names, FACTORY, {**SETTINGS, "widths": widths})
+            broker.url, broker.admin, tmp_path, plan, Peers(names, factory, {**SETTINGS, "widths": widths})
         )
         made.append(meeting)
         meeting.register()
@@ -84,7 +85,7 @@ def member(meeting: Meeting, name: str, peer: Peer | None = None) -> Member:
     key = meeting.keys[name]
     trust = TrustStore.from_path(meeting.folder / "trust")
     client = Client(meeting.url, key, trust, log=LogRules())
-    peer = peer or make_peer(FACTORY, name, meeting.plan, meeting.peers.settings)
+    peer = peer or make_peer(meeting.peers.factory, name, meeting.plan, meeting.peers.settings)
     return Member(peer, client, key, meeting.id, Terms(meeting.folder / "state" / name))
 
 
@@ -255,7 +256,45 @@ def test_a_peer_that_lies_is_found_by_the_others_and_evicted(meet: Any) -> None:
     assert {(each["complainant"], each["accused"]) for each in kept} == {(name, last) for name in rest}
 
 
+@pytest.mark.nightly
+def test_a_dense_task_over_the_network_equals_the_local_form(meet: Any) -> None:
+    meeting = meet(count=2, factory="bench.tiny_peers:dense")
+    names, settings = meeting.peers.names, meeting.peers.settings
+    views = run_threads([member(meeting, name) for name in names])
+    assert [each["state"] for each in views] == ["finished"] * 2
+    ours = [make_peer(meeting.peers.factory, name, PLAN, settings) for name in names]
+    assert compare(run_local(ours, PLAN), meeting.seen()).equal
+
+
 # Without a broker
+
+
+class Saying:
+    """A client that has these masks to tell."""
+
+    def __init__(self, masked: Masked) -> None:
+        self._masked = masked
+
+    def exchange_masks(self, *_: Any) -> Masked:
+        return self._masked
+
+
+def told(tmp_path: Path, masked: Masked) -> Masked:
+    client: Any = Saying(masked)
+    return Member(made(), client, generate(), "x", Terms(tmp_path))._masks(0)
+
+
+def test_a_broker_whose_masks_are_not_those_of_the_confidences_is_not_believed(tmp_path: Path) -> None:
+    known = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
+    right = Masked(("ann", "bob"), known, np.array([0, 1], np.uint8))
+    assert told(tmp_path, right) is right
+    for wrong in (
+        replace(right, teachers=np.array([1, 1], np.uint8)),
+        replace(right, peers=("bob", "ann")),
+        replace(right, peers=("abe", "bob")),
+    ):
+        with pytest.raises(ExchangeError, match="masks"):
+            told(tmp_path, wrong)
 
 
 def test_a_checkpoint_brings_a_peer_to_where_it_was(tmp_path: Path) -> None:
