@@ -9,7 +9,7 @@ intervals are Student's, two-sided 95 %, over seeds.
 - ``weak_gain_*``, ``strong_gain_*``: exchange minus continued training, of the peer that was worse, better before.
 - ``no_task_loss_gain``: the same without the task loss, the better of the two: below 0 means that both lost.
 - ``mask_share_min``: the least share of samples that a peer taught, over peers and seeds.
-- ``network_equals_local``: masks equal and losses within 1e-5 through a real broker; null where it could not be run.
+- ``network_equals_local``: masks equal and losses within 1e-5 through a real broker (`bench.exchange_network`).
 
 ``--quick`` is 12 seeds, else 24. docs/exchange.md has all other experiments, run by ``python -m bench.bikd.run``.
 """
