@@ -181,6 +181,7 @@ def posted(view: dict[str, Any], number: int, name: str) -> bool:
     return bool(current and current["number"] >= number and any(each["peer"] == name for each in current["turns"]))
 
 
+@pytest.mark.nightly
 def test_a_peer_that_dies_for_good_is_dropped_with_a_report_and_the_others_finish(meet: Any, database: str) -> None:
     meeting = meet()
 

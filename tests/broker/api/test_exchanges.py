@@ -8,7 +8,8 @@ from sqlalchemy import func, update
 
 from broker.models import Exchange, Role
 from broker.services import agents, rounds
-from m2kt.client import Client
+from m2kt.client import Client, LogRules
+from m2kt.client.audit import audit
 from m2kt.errors import (
     ConfidenceInvalid,
     Conflict,
@@ -562,6 +563,8 @@ def test_the_others_go_on_without_the_liar(peers, liar, run_scans):
     for each in (ann, bob):
         each.report(1)
     assert show(peers)["state"] == "finished"
+    run_scans()
+    assert audit(ann.client, LogRules()).findings == []  # complaints and eviction are all in the log
 
 
 def test_one_liar_who_accuses_an_honest_peer_evicts_nobody(learning):
