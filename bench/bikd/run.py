@@ -1,6 +1,6 @@
 """Run the experiments and keep every seed's figures; what is there already is not run again.
 
-    python -m bench.bikd.run docs/exchange-results.jsonl [--only main dense] [--seeds 4] [--tune]
+    python -m bench.bikd.run docs/exchange-results.jsonl [--only main dense] [--seeds 4] [--part 0 2] [--tune]
 
 Each line of the file is one seed of one experiment. ``--tune`` measures on validation images with seeds from 100 on,
 and prints instead of keeping.
@@ -25,12 +25,13 @@ def main() -> int:
     arguments.add_argument("--only", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS))
     arguments.add_argument("--seeds", type=int, help="at most so many of each experiment")
     arguments.add_argument("--tune", action="store_true")
+    arguments.add_argument("--part", type=int, nargs=2, default=(0, 1), metavar=("I", "N"), help="every N-th seed from I")
     wanted = arguments.parse_args()
     there = set() if wanted.tune else {(row["experiment"], row["seed"]) for row in read(wanted.out)}
     for name in wanted.only:
         count = min(EXPERIMENTS[name].seeds, wanted.seeds or EXPERIMENTS[name].seeds)
         for seed in range(100, 100 + count) if wanted.tune else range(count):
-            if (name, seed) not in there:
+            if (name, seed) not in there and seed % wanted.part[1] == wanted.part[0]:
                 _keep(_row(name, seed, "val" if wanted.tune else "test"), None if wanted.tune else wanted.out)
     return 0
 

@@ -17,7 +17,7 @@ MAIN = Setting(
     own=(500, 60),
     pretraining=(300, 100),
     rounds=200,
-    rate=3e-3,
+    rate=1e-3,
     augment=AUGMENT,
 )
 SATURATED = Setting(
@@ -41,7 +41,7 @@ DENSE = Setting(
     batch=16,
 )
 SHORT = ("alone", "exchange")
-FULL = ("alone", "exchange", "no_task", "no_stop")
+FULL = ("alone", "exchange", "no_task")
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,11 @@ class Experiment:
 
 
 EXPERIMENTS = {
-    "main": Experiment("digits, ConvNet and MLP, augmented", MAIN, 16, FULL),
+    "main": Experiment("digits, ConvNet and MLP, augmented", MAIN, 24, FULL),
     "saturated": Experiment("digits, the same designs, nothing augmented, fitted before", SATURATED, 8),
-    "same-design": Experiment("digits, MLP and MLP", replace(MAIN, designs=("mlp", "mlp")), 12),
+    "same-design": Experiment(
+        "digits, MLP and MLP", replace(MAIN, designs=("mlp", "mlp")), 12, ("alone", "exchange", "no_stop")
+    ),
     "dense": Experiment(
         "texture mosaics, ConvNet and Mixer, one mask a pixel", DENSE, 6, ("alone", "exchange", "no_task")
     ),
