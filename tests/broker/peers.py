@@ -4,7 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from sqlalchemy import func, update
 
+from broker.models import Exchange
+from broker.services import rounds
 from m2kt.client import COMPLAINT, Client
 from m2kt.exchange import RoundPlan, Task, confidences, masks, probabilities
 from m2kt.exchange.complaints import SHOWN, Complaint
@@ -116,3 +119,30 @@ class Peer:
         said = Complaint(self.exchange, number, accused.name, 1, ((place, f"{claimed:.9f}", f"{other:.9f}"),)[:SHOWN])
         envelope = attest(PacketId(packet_id), COMPLAINT, {**said.to_dict(), **changed}, self.key)
         return self.client.complain(self.exchange, number, accused.name, envelope)
+
+
+NAMES = ("ann", "bob", "cyd")
+
+
+def publish_all(peers, run_scans, number=0):
+    for each in peers:
+        each.post(number)
+    for each in peers:
+        if len(each.places(number)):
+            each.publish(number)
+    run_scans()
+
+
+def show(peers):
+    return peers[0].client.exchange(peers[0].exchange)
+
+
+def expire(session):
+    """Let the present deadline pass; somebody looks."""
+    session.execute(update(Exchange).values(deadline=func.clock_timestamp()))
+    assert rounds.sweep(session)
+    session.commit()
+
+
+def states(peers):
+    return {each["name"]: each["state"] for each in show(peers)["peers"]}
