@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from m2kt.errors import PacketError
 from m2kt.packet import Packet, PacketKind, TensorEntry, identity, knowledge, ledger
 from m2kt.packet.tensors import MANTISSA_BITS, check_low_bits
+from m2kt.scan.exchange import exchanged
 from m2kt.scan.verdict import Finding
 
 Run = Callable[[Packet, "Policy"], Iterator[Finding]]
@@ -128,5 +129,6 @@ CHECKS = (
     Check("references", "2", references, _KNOWLEDGE),
     Check("ledger", "2", moved, _KNOWLEDGE),
     Check("precision", "1", precision),
+    Check("exchange", "1", exchanged, frozenset({PacketKind.EXCHANGE})),
 )
 """In order of running. ``structure`` comes before them: it makes the packet that they look at."""
