@@ -102,7 +102,7 @@ def exchange(bench: Bench, held: Claim, lease: Lease) -> Done:
 
 def _require_installed(factory: object) -> None:
     installed = entry_points(group=PEERS).names
-    if factory not in installed:
+    if not isinstance(factory, str) or factory not in installed:
         raise UsageError(
             f"no peer factory is installed here as {factory!r} (installed: {', '.join(sorted(installed)) or 'none'})",
             hint=f"Install a package with an entry point in {PEERS} on the worker's host, or take part from a host of "

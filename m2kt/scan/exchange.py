@@ -8,7 +8,7 @@ from m2kt.packet import Packet
 from m2kt.scan.verdict import Finding
 
 
-def exchanged(packet: Packet, policy: object) -> Iterator[Finding]:
+def exchanged(packet: Packet, policy: object = None) -> Iterator[Finding]:
     """An exchange packet is one turn of one round of its plan: samples, shapes, finite predictions, possible claims."""
     try:
         packets.read(packet)
