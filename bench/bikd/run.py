@@ -25,9 +25,7 @@ def main() -> int:
     arguments.add_argument("--only", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS))
     arguments.add_argument("--seeds", type=int, help="at most so many of each experiment")
     arguments.add_argument("--tune", action="store_true")
-    arguments.add_argument(
-        "--part", type=int, nargs=2, default=(0, 1), metavar=("I", "N"), help="every N-th seed from I"
-    )
+    arguments.add_argument("--part", type=int, nargs=2, default=(0, 1), metavar=("I", "N"), help="each N-th seed")
     wanted = arguments.parse_args()
     there = set() if wanted.tune else {(row["experiment"], row["seed"]) for row in read(wanted.out)}
     for name in wanted.only:
