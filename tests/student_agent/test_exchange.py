@@ -140,6 +140,7 @@ def test_network_equals_local(meet: Any) -> None:
     assert all((each > 0).sum() >= 2 for each in shares)  # else nobody had anything to learn
 
 
+@pytest.mark.nightly
 def test_a_peer_that_is_killed_mid_round_goes_on_from_its_checkpoint(meet: Any) -> None:
     """Killed by signal 9 in the second of three rounds, started again: masks and losses are as if nothing had been."""
     meeting = meet(replace(PLAN, rounds=3), count=2)
