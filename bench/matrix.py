@@ -13,6 +13,8 @@ from typing import Any
 
 from bench.forge import base
 from m2kt.client import Client
+from m2kt.exchange import RoundPlan
+from m2kt.exchange.packets import description
 from m2kt.signing.keys import PrivateKey, generate, key_id
 
 ROLES = ("teacher", "student", "worker", "reviewer", "auditor", "admin")
@@ -20,10 +22,10 @@ WIDE = ("worker", "auditor", "admin")
 HOME, OTHER, EVERY = "alpha", "beta", "*"
 ANYONE = "anyone"
 
-GUARDED = ("packets", "names", "channels", "teachers", "jobs", "agents")
+GUARDED = ("packets", "names", "channels", "teachers", "jobs", "exchanges", "agents")
 """Things of a project, by the part of the path before their name: to outsiders they do not exist."""
 
-FREE = ("leases", "versions", "enrolments", "tile", "inclusion")
+FREE = ("leases", "versions", "enrolments", "rounds", "complaints", "tile", "inclusion")
 """What a service looks after itself: outsiders succeed with none of a project's, in whichever words."""
 
 PUBLIC = ("tile", "inclusion")
@@ -96,6 +98,9 @@ def routes(document: Mapping[str, Any]) -> list[Route]:
     return found
 
 
+_TASK = description("matrix-task", ("yes", "no"), f"sha256:{'0' * 64}", 1, f"sha256:{'0' * 64}", "1")
+
+
 def build(client_of: Callable[[PrivateKey | None], Client], admin: PrivateKey) -> World:
     """Make the world through the front door, as the administrator ``admin`` of every project."""
     root = client_of(admin)
@@ -105,6 +110,7 @@ def build(client_of: Callable[[PrivateKey | None], Client], admin: PrivateKey) -
     published = teacher.publish(base(key).but("name", "matrix/alpha").to_bytes())
     job = teacher.submit_job("noop", {"mark": "matrix-job-spec"}, not_before="2100-01-01T00:00:00Z")
     root.cancel_job(job["id"])  # an ended job's events end, too
+    exchange = teacher.open_exchange(_TASK, RoundPlan(seed=0, rounds=1, samples_per_round=1), join_seconds=3600)
     target, gone = generate(), generate()
     root.register_agent("matrix-target", "teacher", target.public_key(), HOME)
     root.register_agent("matrix-gone", "admin", gone.public_key(), HOME)
@@ -123,13 +129,16 @@ def build(client_of: Callable[[PrivateKey | None], Client], admin: PrivateKey) -
         "teachers": published["publisher"],
         "jobs": job["id"],
         "leases": job["id"],
+        "exchanges": exchange["id"],
+        "rounds": "0",
+        "complaints": "matrix-target",
         "agents": "matrix-target",
         "enrolments": str(token["id"]),
         "tile": "0/000",
         "inclusion": "0" * 64,
     }
     marks = (published["packet_id"], "matrix/alpha", job["id"], "matrix-job-spec", "matrix-target", "teacher-alpha")
-    return World(tuple(callers), targets, (*marks, key_id(target.public_key())))
+    return World(tuple(callers), targets, (*marks, exchange["id"], _TASK["name"], key_id(target.public_key())))
 
 
 def _members(root: Client) -> Iterator[Caller]:

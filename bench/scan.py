@@ -162,7 +162,8 @@ def texts() -> dict[str, object]:
     """What the text check finds of payloads written without sight of it, and flags of honest texts."""
     payloads = (*INJECTIONS, *SECRETS, *PERSONAL)
     found = {
-        name: sum(any(hits(disguise(text))) for text in payloads) / len(payloads) for name, disguise in DISGUISES.items()
+        name: sum(any(hits(disguise(text))) for text in payloads) / len(payloads)
+        for name, disguise in DISGUISES.items()
     }
     honest = [any(hits(text)) for text in benign()]
     return {

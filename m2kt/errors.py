@@ -55,7 +55,10 @@
     │   ├── PredictionsInvalid    422  predictions-invalid       exit 83
     │   ├── LabelsInvalid         422  exchange-labels-invalid   exit 84
     │   ├── TaskDiffers           409  exchange-task-differs     exit 85
-    │   └── SamplesChanged        409  exchange-samples-changed  exit 86
+    │   ├── SamplesChanged        409  exchange-samples-changed  exit 86
+    │   ├── RoundOver             409  exchange-round-over       exit 87
+    │   ├── ExchangeOver          409  exchange-over             exit 88
+    │   └── Evicted               403  exchange-evicted          exit 89
     └── LogError                  422  log-invalid               exit 70
         ├── CheckpointInvalid     422  checkpoint-invalid        exit 71
         ├── ProofInvalid          422  log-proof-invalid         exit 72
@@ -359,6 +362,21 @@ class TaskDiffers(ExchangeError):
 class SamplesChanged(ExchangeError):
     status, code, exit_code = 409, "exchange-samples-changed", 86
     default_hint = "Restore the sample set that the exchange was opened with, or open a new exchange."
+
+
+class RoundOver(ExchangeError):
+    status, code, exit_code = 409, "exchange-round-over", 87
+    default_hint = "Join again: the next round takes the peer back, with the weights that it has."
+
+
+class ExchangeOver(ExchangeError):
+    status, code, exit_code = 409, "exchange-over", 88
+    default_hint = "Look at how it ended with `m2kt exchange show`, and open another one."
+
+
+class Evicted(ExchangeError):
+    status, code, exit_code = 403, "exchange-evicted", 89
+    default_hint = "Look at the reason with `m2kt exchange show`; an exchange takes no evicted peer back."
 
 
 class LogError(M2KTError):

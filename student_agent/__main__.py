@@ -11,6 +11,8 @@ JOBS = {
     "logits": "student_agent.logits",
     "take": "student_agent.service",
     "recall": "student_agent.recall",
+    "exchange": "student_agent.exchange",
+    "describe": "student_agent.describe",
 }
 
 

@@ -1,14 +1,17 @@
-"""The student's command line: taking packets, giving them back, and seeing what the student says."""
+"""The student's command line: taking packets, giving them back, exchanging, and seeing what the student says."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from m2kt.agent.child import Progress
 from m2kt.agent.config import configure
 from m2kt.agent.daemon import log_to_stderr
 from m2kt.cli.bars import bars
+from m2kt.errors import UsageError
 from m2kt.signing.keys import TrustStore, load_private
 from student_agent import daemon
 from student_agent.activation import State
@@ -109,6 +112,41 @@ def list_active(state: StateDir) -> None:
     """Packets in force, in order of activation."""
     for each in State(state).active():
         typer.echo("  ".join(asdict(each).values()))
+
+
+@app.command()
+def exchange(
+    exchange_id: Annotated[str, typer.Argument(help="The exchange's id.")],
+    peer: Annotated[str, typer.Option(help="Peer factory: module:function, or a name registered under m2kt.peers.")],
+    state: Annotated[Path, typer.Option(help="Directory of the checkpoint; a peer that was killed goes on from it.")],
+    broker: Broker,
+    key: Key,
+    trust: Trust,
+    settings: Annotated[Path | None, typer.Option(help="JSON file for the factory.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File for the weights at the end (safetensors).")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; one is best beside other work.", min=1)] = None,
+) -> None:
+    """Be a peer of an exchange until it ends. `describe` alone reads a job from stdin."""
+    from student_agent.exchange import take_part  # loads torch
+
+    spec = {"exchange": exchange_id, "broker": broker, "key": key, "trust": trust, "peer": peer, "state": state}
+    given = {"out": out, "threads": threads, "settings": _settings(settings)}
+    told = {name: each for name, each in given.items() if each is not None}
+    with bars() as show:
+        found = take_part({**spec, **told}, lambda done, total: show(Progress("rounds", done, total)))
+    typer.echo(f"{found['state']}: {found['reason']}")
+
+
+def _settings(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read settings from {path}: {error}") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} must hold a JSON object")
+    return found
 
 
 @app.command()

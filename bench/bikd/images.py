@@ -61,3 +61,45 @@ def split(images: Images, sizes: Mapping[str, int], seed: int) -> dict[str, Imag
         parts[name] = images.take(order[start:end])
         start = end
     return parts
+
+
+_REGIONS = {"train": (0, 256), "val": (256, 384), "test": (384, 512)}
+"""Rows of the photographs: held-out mosaics show pixels that no training mosaic has."""
+_SIDE = 16
+
+
+@cache
+def textures() -> Tensor:
+    """Photographs of brick, grass and gravel, halved, (3, 256, 256), each standardised: grey level tells nothing."""
+    from PIL import Image
+
+    found = []
+    for name in TEXTURES:
+        with Image.open(str(files("skimage") / f"data/{name}.png")) as image:
+            found.append(np.asarray(image, np.float32))
+    halved = torch.nn.functional.avg_pool2d(torch.from_numpy(np.stack(found)), 2)
+    return (halved - halved.mean((1, 2), keepdim=True)) / halved.std((1, 2), keepdim=True)
+
+
+def mosaics(count: int, seed: int, region: str) -> Images:
+    """``count`` mosaics of 16x16: two textures with a random straight border; labels (count, 16, 16).
+
+    ``region`` (train, val or test) says from which rows of the photographs they are cut.
+    """
+    rng = np.random.default_rng([seed, sorted(_REGIONS).index(region)])
+    made = [_mosaic(rng, *(edge // 2 for edge in _REGIONS[region])) for _ in range(count)]
+    return Images(torch.stack([each for each, _ in made]).unsqueeze(1), torch.stack([each for _, each in made]))
+
+
+def _mosaic(rng: np.random.Generator, top: int, bottom: int) -> tuple[Tensor, Tensor]:
+    left, right = (int(each) for each in rng.choice(3, 2, replace=False))
+    angle, offset = rng.uniform(0, 2 * np.pi), rng.uniform(-5, 5)
+    rows, columns = np.mgrid[:_SIDE, :_SIDE] - (_SIDE - 1) / 2
+    side = torch.from_numpy(rows * np.sin(angle) + columns * np.cos(angle) > offset)
+    inputs = torch.where(side, _cut(rng, left, top, bottom), _cut(rng, right, top, bottom))
+    return inputs, torch.where(side, left, right)
+
+
+def _cut(rng: np.random.Generator, texture: int, top: int, bottom: int) -> Tensor:
+    row, column = rng.integers(top, bottom - _SIDE + 1), rng.integers(0, 256 - _SIDE + 1)
+    return textures()[texture, row : row + _SIDE, column : column + _SIDE]

@@ -7,15 +7,13 @@ from fastapi import APIRouter, Depends, Header, Response, status
 
 from broker.api.packets import MEDIA_TYPE
 from broker.api.ranges import matches, parse_range
-from broker.models import Packet, PacketState, Role
+from broker.models import Packet, PacketState
 from broker.schemas.types import PacketRef
-from broker.services import packets
+from broker.services import packets, pulling
 from broker.services.agents import Principal
 from broker.web.deps import DeskDep, SessionDep, allow
 from broker.web.problems import documented
 from m2kt.signing.http import content_digest
-
-PullerDep = Annotated[Principal, Depends(allow(Role.STUDENT, Role.WORKER, Role.AUDITOR, Role.ADMIN))]
 
 _BINARY = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -23,6 +21,8 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     206: {"content": _BINARY, "description": "a part of it"},
     304: {"description": "unchanged"},
 }
+
+PullerDep = Annotated[Principal, Depends(allow(*sorted(pulling.ASKING)))]
 
 router = APIRouter(prefix="/v1", tags=["packets"])
 
@@ -43,7 +43,7 @@ def pull(
 ) -> Response:
     """The packet's bytes. Fails closed: what no scan has approved answers 409, and what one approved too long ago;
     what was revoked 410. What was yanked comes with a `Warning`."""
-    packet = packets.pullable(session, packet_id)
+    packet = pulling.pullable_by(session, packet_id, caller)
     etag = f'"{packet.content_sha256}"'
     headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache", **_warning(packet)}
     if matches(if_none_match, etag):

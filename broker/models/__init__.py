@@ -5,6 +5,16 @@ from broker.models.agent import Agent, AgentKey, KeyStatement, Nonce, Role
 from broker.models.attestation import Attestation
 from broker.models.blob import Blob, Chunk
 from broker.models.channel import Channel, ChannelHead
+from broker.models.exchange import (
+    Exchange,
+    ExchangeComplaint,
+    ExchangePeer,
+    ExchangeRound,
+    ExchangeState,
+    ExchangeTurn,
+    PeerState,
+    Phase,
+)
 from broker.models.feed import FeedEvent
 from broker.models.job import LIVE, Job, JobKind, JobNeed, JobState
 from broker.models.lineage import PacketParent, Restatement
@@ -33,6 +43,12 @@ __all__ = [
     "ChannelHead",
     "Chunk",
     "Enrolment",
+    "Exchange",
+    "ExchangeComplaint",
+    "ExchangePeer",
+    "ExchangeRound",
+    "ExchangeState",
+    "ExchangeTurn",
     "FeedEvent",
     "Job",
     "JobEvent",
@@ -51,6 +67,8 @@ __all__ = [
     "PacketParent",
     "PacketSignature",
     "PacketState",
+    "PeerState",
+    "Phase",
     "Restatement",
     "Role",
     "RowCount",

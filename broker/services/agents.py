@@ -32,6 +32,9 @@ PUBLISHING = frozenset({Role.TEACHER, Role.WORKER, Role.ADMIN})
 WIDE = frozenset({Role.ADMIN, Role.AUDITOR, Role.WORKER})
 """Roles that may be at home in every project, and are where nobody says otherwise."""
 
+PEERS = frozenset({Role.TEACHER, Role.STUDENT, Role.WORKER})
+"""Roles whose signatures on predictions count, in an exchange of which they are peers."""
+
 
 @dataclass(frozen=True)
 class Principal:

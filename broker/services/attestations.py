@@ -82,11 +82,11 @@ def proof_text(session: Session, row: Attestation) -> str | None:
 
 
 def said_by(
-    session: Session, standing: Standing, packet: Packet, envelope: bytes, predicate_type: str, role: Role
+    session: Session, standing: Standing, packet: Packet, envelope: bytes, predicate_type: str, *roles: Role
 ) -> tuple[KeyId, Mapping[str, Any]]:
-    """Who of ``role`` signed a statement about this packet, with a key that counts now, and what it says."""
+    """Who of ``roles`` signed a statement about this packet, with a key that counts now, and what it says."""
     claimed = [each.keyid for each in dsse.Envelope.from_bytes(envelope).signatures]
-    trust = trusted(session, standing, claimed, {role}, packet.project)
+    trust = trusted(session, standing, claimed, roles, packet.project)
     said = read_attestation(envelope, trust, predicate_type)
     if said.subject != packet.packet_id:
         raise SignatureError("this statement is about another packet")

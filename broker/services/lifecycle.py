@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from broker.errors import IllegalTransition
 from broker.models import PULLABLE, TRANSITIONS, Packet, PacketState, Restatement
-from broker.services import attestations, feed, keyring
+from broker.services import attestations, feed, keyring, rounds
 from m2kt.client.predicates import STATE
 from m2kt.errors import NotPullable, PacketExpired, PacketRevoked
 from m2kt.signing.keys import PrivateKey
@@ -36,6 +36,7 @@ def move_all(
     session.flush()
     attestations.state_all(session, key, STATE, said)
     feed.note_all(session, events)
+    rounds.packets_moved(session, said)
 
 
 def require_pullable(session: Session, packet: Packet) -> None:

@@ -69,7 +69,9 @@ ORDERS: Mapping[JobKind, Order] = {
     JobKind.AGGREGATE: Order(
         _TEACHING, needs=("packet_ids", "name", "version"), filled_in=("packets", "trust", "key", "out", "broker")
     ),
-    JobKind.EXCHANGE: Order(_TEACHING | _LEARNING, filled_in=("key", "out", "broker")),
+    JobKind.EXCHANGE: Order(
+        _TEACHING | _LEARNING, needs=("exchange", "peer", "trust"), filled_in=("key", "out", "broker", "state")
+    ),
     JobKind.NOOP: Order(_TEACHING | _LEARNING),
 }
 

@@ -1,20 +1,22 @@
 """Taking a packet in: verified first, stored and receipted in one transaction, scanned before anybody can pull it."""
 
 import base64
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from broker.models import Job, JobKind, JobState, Packet, PacketSignature, PacketState
+from broker.models import Job, JobKind, JobState, Packet, PacketSignature, PacketState, Role
 from broker.services import attestations, feed, jobs, keyring, lineage, packets, tlog
 from broker.services.agents import PUBLISHING, Principal, Standing, trusted
 from broker.services.scopes import home
 from broker.storage import BlobStore
 from m2kt.client.predicates import RECEIPT
-from m2kt.errors import Conflict
+from m2kt.errors import Conflict, Forbidden, UsageError
 from m2kt.log.entries import PUBLICATION
-from m2kt.packet import Limits, canonical
+from m2kt.packet import Limits, PacketKind, canonical
+from m2kt.packet import Packet as Content
 from m2kt.packet.container import Parts, pack, unpack
 from m2kt.signing import dsse
 from m2kt.signing.keys import KeyId, PrivateKey, TrustStore
@@ -36,6 +38,14 @@ class Desk:
 class Published:
     packet: Packet
     fresh: bool
+    content: VerifiedPacket
+
+
+ALONE = frozenset(PacketKind) - {PacketKind.EXCHANGE}
+"""Kinds that stand for themselves; one of kind `exchange` is a turn in an exchange (`broker.services.turns`)."""
+
+EXCHANGES = "exchanges/"
+"""Names of turns: nobody else may take one first."""
 
 
 @dataclass(frozen=True)
@@ -49,36 +59,59 @@ class _Upload:
 
 
 def publish(
-    session: Session, desk: Desk, data: bytes, *, publisher: Principal, project: str | None = None
+    session: Session,
+    desk: Desk,
+    data: bytes,
+    *,
+    publisher: Principal,
+    project: str | None = None,
+    roles: Collection[Role] = PUBLISHING,
+    kinds: Collection[PacketKind] = ALONE,
 ) -> Published:
     """Take a packet in, or add its new signatures to the one that is there.
 
     Idempotent by packet id. A name and version belong to the first packet that has them, for ever, and a name to the
-    first project that used it.
+    first project that used it. ``roles`` are those whose signatures count, ``kinds`` those that may come this way.
     """
+    if publisher.role not in roles:
+        raise Forbidden(
+            f"{publisher.name} has the role {publisher.role}; this needs one of: {', '.join(sorted(roles))}"
+        )
     where = home(publisher.project, project)
-    upload = _verify(session, desk, data, publisher, where)
+    upload = _verify(session, desk, data, publisher, where, roles)
     packet = upload.verified.packet
+    _require_way(packet, kinds)
     # One lock per name: equal ids have equal names, so neither a twin nor a rival can slip in between.
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(packet.manifest.name, 0))))
     held = session.get(Packet, packet.packet_id, with_for_update={"key_share": True})
     if held is None:
         _refuse_taken_reference(session, upload, where)
-        return Published(_store(session, desk, upload, publisher, where), fresh=True)
+        return Published(_store(session, desk, upload, publisher, where), fresh=True, content=upload.verified)
     if held.project != where:
         raise Conflict(f"packet {packet.packet_id} is another project's", hint="Publish one of your own.")
     if held.state != PacketState.REVOKED:
         _add_signatures(session, desk, held, upload, publisher)
         _ensure_scan(session, held, publisher)
-    return Published(held, fresh=False)
+    return Published(held, fresh=False, content=upload.verified)
 
 
-def _verify(session: Session, desk: Desk, data: bytes, publisher: Principal, project: str) -> _Upload:
+def _require_way(packet: Content, kinds: Collection[PacketKind]) -> None:
+    kind, reference = packet.manifest.kind, packet.manifest.reference
+    if kind not in kinds:
+        hint = "Predictions are published into a round of an exchange: POST /v1/exchanges/{id}/rounds/{round}/packets."
+        raise UsageError(f"{reference} is a packet of kind {kind}, which is not published here", hint=hint)
+    if reference.startswith(EXCHANGES) and kind != PacketKind.EXCHANGE:
+        raise UsageError(f"{reference}: names under {EXCHANGES} belong to exchanges", hint="Choose another name.")
+
+
+def _verify(
+    session: Session, desk: Desk, data: bytes, publisher: Principal, project: str, roles: Collection[Role]
+) -> _Upload:
     """Candidates are the keys that the envelope names and the publisher's own, so that a name is only ever a hint."""
     limits = Limits(max_packet_bytes=desk.max_bytes)
     envelope = dsse.Envelope.from_bytes(unpack(data, limits).envelope)
     claimed = {publisher.key_id, *(each.keyid for each in envelope.signatures)}
-    trust = trusted(session, desk.standing, claimed, PUBLISHING, project)
+    trust = trusted(session, desk.standing, claimed, roles, project)
     verified = verify_packet(data, trust, limits)
     counted = trust.require_valid(verified.key_ids, keyring.now(session))
     signatures = {who: each for who, each in _signatures(envelope, trust).items() if who in counted}

@@ -190,10 +190,15 @@ PublicScopeDep = Annotated[Scope, Depends(OPEN_METADATA)]
 CallerOfAnyRoleDep = Annotated[Principal, Depends(ANY_ROLE)]
 AdminDep = Annotated[Principal, Depends(allow(Role.ADMIN))]
 PublisherDep = Annotated[Signed, Depends(allow_upload(*sorted(agents.PUBLISHING)))]
+PeerDep = Annotated[Signed, Depends(allow_upload(*sorted(agents.PEERS)))]
 
 
 async def read_upload(request: Request, signed: PublisherDep) -> bytes:
     """A packet's bytes, hashed while they stream in and compared with what was signed."""
+    return await _streamed(request, signed)
+
+
+async def _streamed(request: Request, signed: Signed) -> bytes:
     data, digest = bytearray(), sha256()
     async for piece in request.stream():
         digest.update(piece)
@@ -202,4 +207,10 @@ async def read_upload(request: Request, signed: PublisherDep) -> bytes:
     return bytes(data)
 
 
+async def read_predictions(request: Request, signed: PeerDep) -> bytes:
+    """As `read_upload`, from a peer of an exchange."""
+    return await _streamed(request, signed)
+
+
 UploadDep = Annotated[bytes, Depends(read_upload)]
+PredictionsDep = Annotated[bytes, Depends(read_predictions)]

@@ -12,7 +12,7 @@ from functools import cache
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker.models import Agent, Job, Packet
+from broker.models import Agent, Exchange, Job, Packet
 from broker.services.scopes import EVERY, Scope
 from m2kt.errors import NotFound
 from m2kt.packet.fields import DIGEST, NAME
@@ -48,6 +48,14 @@ def _of_job(session: Session, job_id: str) -> str | None:
     return session.scalar(select(Job.project).where(Job.id == wanted))
 
 
+def _of_exchange(session: Session, exchange_id: str) -> str | None:
+    try:
+        wanted = uuid.UUID(exchange_id)
+    except ValueError:
+        return None
+    return session.scalar(select(Exchange.project).where(Exchange.id == wanted))
+
+
 def _of_agent(session: Session, name: str) -> str | None:
     if not name.isascii() or not name.isprintable():
         return None
@@ -60,6 +68,7 @@ GUARDED: Mapping[str, Guarded] = {
     "channels": Guarded(_of_name, "there is no packet named {}"),
     "teachers": Guarded(_of_agent, "{} has published no packet"),
     "jobs": Guarded(_of_job, "there is no job {}", "List the jobs with GET /v1/jobs."),
+    "exchanges": Guarded(_of_exchange, "there is no exchange {}", "List them with `m2kt exchange list`."),
     "agents": Guarded(_of_agent, "there is no agent {}", "List them with `m2kt agent list`."),
 }
 """By the part of the path before the parameter: ``/v1/packets/{packet_id}/...``."""
@@ -68,6 +77,8 @@ FREE: Mapping[str, str] = {
     "leases": "a lease is its holder's alone: to others it is lost, whether or not there is such a job",
     "versions": "a version of a name, which is guarded",
     "enrolments": "the service asks for the scope itself",
+    "rounds": "a number, in an exchange that was looked up",
+    "complaints": "a peer's name, in an exchange that was looked up",
     "tile": "the log holds digests only",
     "inclusion": "the log holds digests only",
 }

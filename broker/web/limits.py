@@ -9,6 +9,8 @@ from broker.web.problems import problem_response
 from m2kt.errors import TooLarge
 
 PACKETS = "/v1/packets"
+EXCHANGES = "/v1/exchanges/"
+"""Peers post confidences and packets below it."""
 JSON_BYTES = 1024 * 1024
 
 
@@ -22,10 +24,15 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        limit = self._packet_bytes if scope["path"] == PACKETS else JSON_BYTES
+        limit = self._limit(scope["path"])
         if _declared(scope) > limit:
             return await _refusal(limit)(scope, receive, send)
         await self._app(scope, _counted(receive, limit), send)
+
+    def _limit(self, path: str) -> int:
+        if path == PACKETS:
+            return self._packet_bytes
+        return max(self._packet_bytes, JSON_BYTES) if path.startswith(EXCHANGES) else JSON_BYTES
 
 
 def _declared(scope: Scope) -> int:

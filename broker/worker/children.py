@@ -6,6 +6,7 @@ nothing remains.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from broker.db import transaction
-from broker.services import agents, jobs, keyring, packets, publishing
+from broker.services import agents, jobs, keyring, packets, publishing, rounds
 from broker.services.agents import Principal
 from broker.services.jobs import Claim
 from broker.services.publishing import Desk
@@ -22,7 +23,7 @@ from broker.worker.lease import Lease
 from broker.worker.options import environment
 from m2kt.agent.child import run_child
 from m2kt.agent.memory import vram_used_mib
-from m2kt.errors import ChildFailed, UnknownKey, UsageError
+from m2kt.errors import ChildFailed, NotFound, UnknownKey, UsageError
 from m2kt.files import disk_errors
 from m2kt.signing.keys import KeyId, TrustStore, key_id, load_private, write_public
 
@@ -77,10 +78,46 @@ def verify(bench: Bench, held: Claim, lease: Lease) -> Done:
     return _child(bench, held, lease, "student_agent", "verify", spec)
 
 
+PEERS = "m2kt.peers"
+"""Entry points of installed peer factories (`student_agent.factories`)."""
+
+
 def exchange(bench: Bench, held: Claim, lease: Lease) -> Done:
-    """``python -m student_agent exchange``, which speaks to the broker itself; its report is the job's result."""
-    given = {"key": str(_key(bench)), "broker": bench.settings.public_url, "out": str(scratch(bench, held, "exchange"))}
-    return _child(bench, held, lease, "student_agent", "exchange", {**held.spec, **given})
+    """``python -m student_agent exchange``, which speaks to the broker itself; its report is the job's result.
+
+    An order comes from another host, so its factory must be one that was installed here: `module:function`, which
+    people may write on their own command line, would run whatever the order names. The worker takes part as itself,
+    in an exchange of the job's project. A later attempt goes on from the checkpoint of the one before.
+    """
+    _require_installed(held.spec.get("peer"))
+    with transaction(bench.sessions) as session:
+        _require_at_home(session, held)
+    state = bench.settings.work_dir.absolute() / "exchanges"
+    with disk_errors(state):
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    given = {"key": str(_key(bench)), "broker": bench.settings.public_url, "state": str(state)}
+    out = str(scratch(bench, held, "exchange"))
+    return _child(bench, held, lease, "student_agent", "exchange", {**held.spec, **given, "out": out})
+
+
+def _require_installed(factory: object) -> None:
+    installed = entry_points(group=PEERS).names
+    if not isinstance(factory, str) or factory not in installed:
+        raise UsageError(
+            f"no peer factory is installed here as {factory!r} (installed: {', '.join(sorted(installed)) or 'none'})",
+            hint=f"Install a package with an entry point in {PEERS} on the worker's host, or take part from a host of "
+            "your own: `m2kt exchange join`.",
+        )
+
+
+def _require_at_home(session: Session, held: Claim) -> None:
+    """The exchange is there and of the job's project: a worker is at home in every one, who ordered is not."""
+    try:
+        wanted = UUID(str(held.spec.get("exchange")))
+    except ValueError as error:
+        raise UsageError("the order names no exchange", hint="Give its id as `exchange`.") from error
+    if rounds.get(session, wanted).project != held.project:
+        raise NotFound(f"there is no exchange {wanted}", hint="List them with `m2kt exchange list`.")
 
 
 def _memories(bench: Bench, job_ids: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from broker.db import Sessions, transaction
 from broker.jobs import Bell
 from broker.models import JobKind
-from broker.services import agents, cascade, channels, feed, jobs, outbox, rescans, retention, scans, sessions
+from broker.services import agents, cascade, channels, feed, jobs, outbox, rescans, retention, rounds, scans, sessions
 from broker.services.jobs import Buried
 from broker.settings import Settings
 from m2kt.errors import QueueAway, Unavailable
@@ -125,6 +125,8 @@ class Upkeep:
         with transaction(self._sessions, self.nudge) as session:
             for dead in jobs.sweep(session):
                 bury(session, self._key, dead, "it lost its worker on every attempt")
+        with transaction(self._sessions) as session:
+            rounds.sweep(session)
         with transaction(self._sessions) as session:
             agents.prune_nonces(session, NONCE_SECONDS)
             outbox.forget(session, outbox.RING, STALE_RING)

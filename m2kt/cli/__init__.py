@@ -27,6 +27,7 @@ NOUNS: Mapping[str, Noun] = {
     "key": Noun("m2kt.cli.key", "Make, list, rotate and revoke signing keys."),
     "agent": Noun("m2kt.cli.agent", "Register and list agents."),
     "job": Noun("m2kt.cli.job", "Start jobs and follow them."),
+    "exchange": Noun("m2kt.cli.exchange", "Let models teach each other in rounds."),
     "worker": Noun("m2kt.cli.worker", "Work on a broker's jobs."),
     "log": Noun("m2kt.cli.log", "Verify, monitor and witness a broker's transparency log."),
     "dev": Noun("m2kt.cli.dev", "Run everything on this machine."),

@@ -2,7 +2,19 @@
 
 from m2kt.client.channels import ChannelHead
 from m2kt.client.client import Client
-from m2kt.client.predicates import APPROVAL, CHANNEL, KEY, OUTCOME, RECEIPT, SCAN, STATE
+from m2kt.client.predicates import APPROVAL, CHANNEL, COMPLAINT, KEY, OUTCOME, RECEIPT, SCAN, STATE
 from m2kt.client.receipts import LogRules
 
-__all__ = ["APPROVAL", "CHANNEL", "KEY", "OUTCOME", "RECEIPT", "SCAN", "STATE", "ChannelHead", "Client", "LogRules"]
+__all__ = [
+    "APPROVAL",
+    "CHANNEL",
+    "COMPLAINT",
+    "KEY",
+    "OUTCOME",
+    "RECEIPT",
+    "SCAN",
+    "STATE",
+    "ChannelHead",
+    "Client",
+    "LogRules",
+]

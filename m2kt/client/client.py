@@ -13,6 +13,7 @@ import httpx
 
 from m2kt.client.agents import AgentCalls
 from m2kt.client.channels import ChannelHead, remember
+from m2kt.client.exchanges import ExchangeCalls
 from m2kt.client.jobs import JobCalls
 from m2kt.client.lifecycle import LifecycleCalls, channel_path
 from m2kt.client.predicates import APPROVAL, CHANNEL
@@ -48,7 +49,7 @@ def warning_text(header: str) -> str:
     return re.sub(r"\\(.)", r"\1", found[1]) if found else header
 
 
-class Client(AgentCalls, JobCalls, LifecycleCalls):
+class Client(AgentCalls, JobCalls, LifecycleCalls, ExchangeCalls):
     """A broker, seen by the holder of ``key``, who trusts the keys in ``trust``: teachers' and the broker's own.
 
     ``session``: that of the running agent for which this client speaks, if there is one (`m2kt.agent.session`).

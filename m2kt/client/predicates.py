@@ -20,3 +20,6 @@ KEY = "urn:m2kt:key:v1"
 
 CHANNEL = "urn:m2kt:channel:v1"
 """Which packet a channel of its name leads to, with a serial number and an end: signed by the broker."""
+
+COMPLAINT = "urn:m2kt:complaint:v1"
+"""A peer's predictions do not give the confidences that it claimed: signed by another peer of the exchange."""

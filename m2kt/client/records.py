@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature
 
 from m2kt.client.client import Client
 from m2kt.client.lifecycle_records import check_end, check_steps
-from m2kt.client.predicates import APPROVAL, KEY, OUTCOME, RECEIPT, SCAN, STATE
+from m2kt.client.predicates import APPROVAL, COMPLAINT, KEY, OUTCOME, RECEIPT, SCAN, STATE
 from m2kt.client.statements import Said, Statements
 from m2kt.client.transport import Json
 from m2kt.errors import M2KTError
@@ -25,7 +25,7 @@ CLOCK_SECONDS = 60.0
 """How far a row's time may be from that of the statement made in the same transaction."""
 
 _LIMITS = ("not_before", "not_after", "revoked")
-_ROLES = {OUTCOME: "student", APPROVAL: "reviewer"}
+_ROLES = {OUTCOME: ("student",), APPROVAL: ("reviewer",), COMPLAINT: ("teacher", "student", "worker")}
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class PacketRecords:
         where = f"attestation {item['id']} of packet {row['packet_id']}"
         trust = self._brokers
         if kind in _ROLES:
-            trust = TrustStore(each.key for each in self._holders.values() if each.role == _ROLES[kind])
+            trust = TrustStore(each.key for each in self._holders.values() if each.role in _ROLES[kind])
         elif kind not in (RECEIPT, STATE, SCAN):
             self._statements.report(where, f"its type {kind} is not one that this auditor knows")
         return self._statements.read(item, where, kind, str(row["packet_id"]), trust)

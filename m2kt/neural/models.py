@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from m2kt.errors import ModelError
+from m2kt.neural.weights import raw_bytes as raw_bytes
+from m2kt.neural.weights import weights_sha256 as weights_sha256
 
 Tokenizer = Any
 """A fast tokenizer of transformers; its class is generated and has no useful type."""
@@ -94,23 +96,6 @@ def _read(path: Path) -> tuple[Any, Tokenizer]:
     if missing := sorted(found["missing_keys"]):  # transformers would fill them with random numbers
         raise ModelError(f"the weights of {path} lack {len(missing)} tensors, such as {missing[0]}")
     return model, tokenizer
-
-
-def weights_sha256(model: nn.Module) -> str:
-    """SHA-256 over names, dtypes, shapes and bytes of all parameters and buffers, in name order.
-
-    Independent of the file format, so that a re-saved model keeps its digest.
-    """
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name}\0{tensor.dtype}\0{list(tensor.shape)}\0".encode())
-        digest.update(raw_bytes(tensor))
-    return "sha256:" + digest.hexdigest()
-
-
-def raw_bytes(tensor: Tensor) -> bytes:
-    """The tensor's bytes in C order; works for bfloat16, which numpy lacks."""
-    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def tokenizer_sha256(directory: Path) -> str:

@@ -60,7 +60,7 @@ class ArraySamples:
     ) -> None:
         self.inputs, self.labels = inputs, labels.long()
         self._name, self._classes, self._augment, self._draws = name, classes, augment, draws
-        self._rows = [_digest(row) for row in inputs]
+        self._rows = [_digest(row) for row in inputs.numpy()]
         self._identifiers = identifiers or tuple(f"{index}-{row[:32]}" for index, row in enumerate(self._rows))
         self._task = self._describe()
         self._last: tuple[tuple[int, int, bytes], View] | None = None
@@ -84,8 +84,9 @@ class ArraySamples:
         return self._last[1]
 
     def _check_inputs(self, indices: Indices) -> None:
+        rows = self.inputs.numpy()
         for index in indices:
-            if _digest(self.inputs[index]) != self._rows[index]:
+            if _digest(rows[index]) != self._rows[index]:
                 raise SamplesChanged(f"sample {self._identifiers[index]} has another input than at the start")
 
     def _make(self, indices: Indices, seed: int, round_number: int) -> View:
@@ -97,5 +98,5 @@ class ArraySamples:
         return self._augment(view, torch.from_numpy(numbers))
 
 
-def _digest(row: Tensor) -> str:
-    return sha256(np.ascontiguousarray(row.numpy()).tobytes()).hexdigest()
+def _digest(row: NDArray[np.generic]) -> str:
+    return sha256(row.tobytes()).hexdigest()

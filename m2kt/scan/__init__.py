@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from m2kt.errors import DigestMismatch, M2KTError
-from m2kt.packet import Packet, read_packet
+from m2kt.packet import Packet, PacketKind, read_packet
 from m2kt.scan import exact, planted, rules
 from m2kt.scan.check import KNOWLEDGE, Check, Subject
+from m2kt.scan.exchange import exchanged
 from m2kt.scan.headers import headers
 from m2kt.scan.policy import Decision, Policy
 from m2kt.scan.text import texts
@@ -32,6 +33,7 @@ CHECKS = (
     Check("triggers", "1", planted.triggers, KNOWLEDGE, planted.too_small),
     Check("drift", "1", planted.drifted, KNOWLEDGE, planted.nothing_to_compare),
     Check("denied", "1", rules.denied, KNOWLEDGE, rules.no_denied),
+    Check("exchange", "1", exchanged, frozenset({PacketKind.EXCHANGE})),
     Check("family", "1", rules.family, needs=rules.no_family_known),
 )
 """In order of running. ``structure`` comes before them: it makes the packet that they look at."""

@@ -97,7 +97,10 @@ def test_an_order_repeated_under_its_key_is_one_job(client_of, keys, sign):
 
 
 def test_only_kinds_that_can_be_ordered_are_taken(client_of, keys):
-    for kind, spec in (("verify", {"model": "m", "checks": "c"}), ("exchange", {})):
+    for kind, spec in (
+        ("verify", {"model": "m", "checks": "c"}),
+        ("exchange", {"exchange": "e", "peer": "p", "trust": "t"}),
+    ):
         assert client_of(keys.admin).submit_job(kind, spec)["state"] == "queued"
     with pytest.raises(UsageError):
         client_of(keys.admin).submit_job("unheard-of", {})

@@ -6,11 +6,12 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
 
-from broker.models import Job, JobKind, JobState, Packet
+from broker.models import Exchange, Job, JobKind, JobState, Packet
 from broker.services import agents, packets, publishing, trail
 from broker.services.agents import Principal
 from broker.services.publishing import Desk
@@ -152,19 +153,57 @@ def test_verification_runs_the_students_program(bench, ledger, tmp_path):
     assert "cannot read the checks" in found.error["detail"]
 
 
-def test_an_exchange_gets_key_broker_and_place_and_its_report_is_the_result(bench, ledger, says):
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A package with a peer factory, as it lies where packages are installed."""
+    package = tmp_path / "peers" / "acme-1.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[m2kt.peers]\nacme-digits = acme:peer\n")
+    monkeypatch.syspath_prepend(package.parent)
+
+
+def opened(live, project="default"):
+    """An exchange of a project."""
+    task = {"name": "animals"}
+    with live.begin() as session:
+        row = Exchange(project=project, opened_by="ada", task=task, plan="{}", least=2, most=2, phase_seconds=60)
+        session.add(row)
+        session.flush()
+        return str(row.id)
+
+
+def test_an_exchange_gets_key_broker_and_places_and_its_report_is_the_result(bench, ledger, live, says, installed):
     asked = says("{'rounds': 3}")
-    found = attempted(bench, ledger, JobKind.EXCHANGE, peer="b")
+    order = {"peer": "acme-digits", "exchange": opened(live), "trust": "keys"}
+    found = attempted(bench, ledger, JobKind.EXCHANGE, **order)
     assert found.result == {"rounds": 3}
     module, job, spec = asked[0]
-    assert (module, job, sorted(spec)) == ("student_agent", "exchange", ["broker", "key", "out", "peer"])
+    assert (module, job) == ("student_agent", "exchange")
+    assert sorted(spec) == ["broker", "exchange", "key", "out", "peer", "state", "trust"]
+    assert spec["key"] == str(bench.settings.worker_key.absolute())
 
 
-@pytest.mark.parametrize(("module", "job"), [("student_agent", "of-next-year"), ("no_such_program", "exchange")])
+@pytest.mark.parametrize("peer", ["os:system", "acme:peer", "acme-letters", None, ["acme-digits"]])
+def test_an_exchange_runs_no_factory_that_is_not_installed(bench, ledger, live, says, installed, peer):
+    asked = says("{}")
+    found = attempted(bench, ledger, JobKind.EXCHANGE, peer=peer, exchange=opened(live))
+    assert (found.state, found.error["code"], asked) == ("failed", "usage", [])
+    assert "installed: acme-digits" in found.error["detail"]
+
+
+def test_an_exchange_of_another_project_is_not_there_for_a_job(bench, ledger, live, says, installed):
+    asked = says("{}")
+    for exchange, code in ((opened(live, "beta"), "not-found"), (str(uuid4()), "not-found"), ("all", "usage")):
+        found = attempted(bench, ledger, JobKind.EXCHANGE, peer="acme-digits", exchange=exchange)
+        assert (found.state, found.error["code"], asked) == ("failed", code, [])
+
+
+@pytest.mark.parametrize(("module", "job"), [("student_agent", "of-next-year"), ("no_such_program", "verify")])
 def test_a_job_whose_program_is_not_here_is_given_back_and_not_lost(bench, ledger, live, monkeypatch, module, job):
     monkeypatch.setattr(children, "run_child", lambda _, __, spec, **how: run_child(module, job, spec, **how))
     for _ in range(4):  # as often as it takes: it does not count
-        found = attempted_again(bench, ledger, live, JobKind.EXCHANGE)
+        found = attempted_again(bench, ledger, live, JobKind.VERIFY)
         assert (found.state, found.attempt) == ("queued", 0)
     with live.begin() as session:
         why = trail.events(session, found.id, after=0)[-1].detail["why"]
