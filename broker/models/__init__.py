@@ -7,8 +7,10 @@ from broker.models.blob import Blob, Chunk
 from broker.models.job import LIVE, Job, JobKind, JobNeed, JobState
 from broker.models.outbox import Outbox
 from broker.models.packet import TRANSITIONS, Packet, PacketSignature, PacketState
+from broker.models.search import ConceptSpace, PacketTag
 from broker.models.tlog import LogCheckpoint, LogLeaf, LogTile
 from broker.models.trail import JobEvent, JobLog
+from broker.models.transport import IdempotencyKey, PendingBlob, RateLimit, Upload, UploadPart, UploadState
 
 __all__ = [
     "LIVE",
@@ -19,6 +21,8 @@ __all__ = [
     "Base",
     "Blob",
     "Chunk",
+    "ConceptSpace",
+    "IdempotencyKey",
     "Job",
     "JobEvent",
     "JobKind",
@@ -34,5 +38,11 @@ __all__ = [
     "Packet",
     "PacketSignature",
     "PacketState",
+    "PacketTag",
+    "PendingBlob",
+    "RateLimit",
     "Role",
+    "Upload",
+    "UploadPart",
+    "UploadState",
 ]

@@ -4,8 +4,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Text, UniqueConstraint, func
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, Computed, ForeignKey, Index, Text, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from broker.db import Base
@@ -35,9 +35,25 @@ TRANSITIONS: dict[PacketState, frozenset[PacketState]] = {
 """Every step there is. Approved is reached through a scan only, and nothing comes back from revoked."""
 
 
+_WORDS = (
+    "to_tsvector('simple', translate(name || ' ' || version || ' ' || domain || ' ' || kind || ' ' || "
+    "coalesce(teacher ->> 'name', ''), '/_@.-<>', '       '))"
+)
+
+
 class Packet(Base):
     __tablename__ = "packets"
-    __table_args__ = (UniqueConstraint("name", "version"), Index(None, "state"), Index(None, "domain"))
+    __table_args__ = (
+        UniqueConstraint("name", "version"),
+        *(
+            Index(None, each, "seq")
+            for each in ("name", "state", "domain", "domain_name", "teacher_name", "teacher_weights")
+        ),
+        Index(None, "words", postgresql_using="gin"),
+        Index(None, "publisher"),
+        Index("ix_packets_concepts_due", "seq", postgresql_where=text("NOT concepts_indexed AND state = 'approved'")),
+        Index("ix_packets_concepts_over", "seq", postgresql_where=text("concepts_indexed AND state <> 'approved'")),
+    )
 
     packet_id: Mapped[str] = mapped_column(Text, primary_key=True)
     seq: Mapped[Sequence]
@@ -58,6 +74,14 @@ class Packet(Base):
     """Digest of the stored bytes; it changes when a signature is added, the packet id never does."""
     created: Mapped[Created]
     state_changed: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+
+    # What searches go by; Postgres computes it.
+    domain_name: Mapped[str] = mapped_column(Text, Computed("split_part(domain, '@', 1)", persisted=True))
+    teacher_name: Mapped[str] = mapped_column(Text, Computed("teacher ->> 'name'", persisted=True))
+    teacher_weights: Mapped[str] = mapped_column(Text, Computed("teacher ->> 'weights_sha256'", persisted=True))
+    words: Mapped[str] = mapped_column(TSVECTOR, Computed(_WORDS, persisted=True), deferred=True)
+    concepts_indexed: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether its concepts can be found, or it has none."""
 
 
 class PacketSignature(Base):

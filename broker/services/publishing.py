@@ -2,13 +2,16 @@
 
 import base64
 from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from broker.models import Job, JobKind, JobState, Packet, PacketSignature, PacketState
-from broker.services import attestations, jobs, keyring, packets, tlog
+from broker.services import attestations, jobs, keyring, packets, quotas, tlog
 from broker.services.agents import PUBLISHING, Principal, Standing, trusted
+from broker.services.quotas import Quota
 from broker.storage import BlobStore
 from m2kt.client.predicates import RECEIPT
 from m2kt.errors import Conflict
@@ -29,6 +32,9 @@ class Desk:
     store: BlobStore
     standing: Standing
     max_bytes: int
+    quota: Quota = Quota()
+    patience: timedelta = timedelta(days=1)
+    """How long an upload in parts may rest."""
 
 
 @dataclass(frozen=True)
@@ -42,23 +48,25 @@ class _Upload:
     """A verified upload: the bytes, and each trusted key's signature on them."""
 
     data: bytes
+    digest: str
     verified: VerifiedPacket
     envelope: dsse.Envelope
     signatures: dict[KeyId, dsse.Signature]
 
 
-def publish(session: Session, desk: Desk, data: bytes, *, publisher: Principal) -> Published:
-    """Take a packet in, or add its new signatures to the one that is there.
+def publish(session: Session, desk: Desk, data: bytes, *, publisher: Principal, digest: str | None = None) -> Published:
+    """Take a packet in, or add its new signatures to the one that is there. ``digest``: of ``data``, if it is known.
 
     Idempotent by packet id. A name and version belong to the first packet that has them, for ever.
     """
-    upload = _verify(session, desk, data, publisher)
+    upload = _verify(session, desk, data, digest or _digest(data), publisher)
     packet = upload.verified.packet
     # One lock per reference: equal ids have equal references, so neither a twin nor a rival can slip in between.
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(packet.manifest.reference, 0))))
     held = session.get(Packet, packet.packet_id, with_for_update=True)
     if held is None:
         _refuse_taken_reference(session, upload)
+        quotas.require(session, desk.quota, publisher, upload.digest, len(data))
         return Published(_store(session, desk, upload, publisher), fresh=True)
     if held.state != PacketState.REVOKED:
         _add_signatures(session, desk, held, upload, publisher)
@@ -66,7 +74,11 @@ def publish(session: Session, desk: Desk, data: bytes, *, publisher: Principal) 
     return Published(held, fresh=False)
 
 
-def _verify(session: Session, desk: Desk, data: bytes, publisher: Principal) -> _Upload:
+def _digest(data: bytes) -> str:
+    return f"sha256:{sha256(data).hexdigest()}"
+
+
+def _verify(session: Session, desk: Desk, data: bytes, digest: str, publisher: Principal) -> _Upload:
     """Candidates are the keys that the envelope names and the publisher's own, so that a name is only ever a hint."""
     limits = Limits(max_packet_bytes=desk.max_bytes)
     envelope = dsse.Envelope.from_bytes(unpack(data, limits).envelope)
@@ -75,7 +87,7 @@ def _verify(session: Session, desk: Desk, data: bytes, publisher: Principal) -> 
     verified = verify_packet(data, trust, limits)
     counted = trust.require_valid(verified.key_ids, keyring.now(session))
     signatures = {who: each for who, each in _signatures(envelope, trust).items() if who in counted}
-    return _Upload(data, verified, envelope, signatures)
+    return _Upload(data, digest, verified, envelope, signatures)
 
 
 def _signatures(envelope: dsse.Envelope, trust: TrustStore) -> dict[KeyId, dsse.Signature]:
@@ -94,6 +106,7 @@ def _refuse_taken_reference(session: Session, upload: _Upload) -> None:
 def _store(session: Session, desk: Desk, upload: _Upload, publisher: Principal) -> Packet:
     verified = upload.verified.packet
     manifest = canonical.loads(verified.manifest_bytes, max_bytes=len(verified.manifest_bytes))
+    desk.store.put(session, upload.data, upload.digest)
     packet = Packet(
         packet_id=verified.packet_id,
         kind=manifest["kind"],
@@ -105,7 +118,7 @@ def _store(session: Session, desk: Desk, upload: _Upload, publisher: Principal) 
         publisher=publisher.name,
         publisher_key=publisher.key_id,
         size=len(upload.data),
-        content_sha256=desk.store.put(session, upload.data),
+        content_sha256=upload.digest,
     )
     session.add(packet)
     session.flush()
@@ -135,7 +148,9 @@ def _add_signatures(session: Session, desk: Desk, packet: Packet, upload: _Uploa
 
 def _replace_content(session: Session, desk: Desk, packet: Packet, data: bytes) -> None:
     before = packet.content_sha256
-    packet.content_sha256, packet.size = desk.store.put(session, data), len(data)
+    digest = _digest(data)
+    desk.store.put(session, data, digest)
+    packet.content_sha256, packet.size = digest, len(data)
     session.flush()
     desk.store.delete(session, before)  # a blob holds name and version, so no other packet can refer to it
 

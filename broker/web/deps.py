@@ -11,13 +11,14 @@ from sqlalchemy.orm import Session
 
 from broker.db import Ring, Sessions, transaction
 from broker.models import Role
-from broker.services import agents
+from broker.services import agents, rates
 from broker.services.agents import Principal
 from broker.services.publishing import Desk
+from broker.services.rates import Allowance
 from broker.services.sequencer import Keeper
 from broker.settings import Settings
 from broker.web.closing import Closing
-from m2kt.errors import Forbidden, RequestUnsigned
+from m2kt.errors import Forbidden, RateLimited, RequestUnsigned, WrongMediaType
 from m2kt.signing.http import SignedRequest, Target, parse_and_verify
 from m2kt.signing.keys import KeyId, PublicKey
 
@@ -71,7 +72,8 @@ class Signed:
 
 
 def verify_head(request: Request, context: ContextDep) -> Signed:
-    """Who calls. The nonce is burnt in its own transaction: a request that fails later cannot be repeated either."""
+    """Who calls. The nonce is burnt in its own transaction: a request that fails later cannot be repeated either.
+    What the caller has left is counted there, too, and stands in every answer (`broker.web.limits.RateHeaders`)."""
     found: list[Principal] = []
     with transaction(context.sessions) as session:
 
@@ -81,7 +83,17 @@ def verify_head(request: Request, context: ContextDep) -> Signed:
 
         signed = parse_and_verify(_target(request, context.settings), request.headers, lookup, int(time.time()))
         agents.burn(session, signed.key_id, signed.nonce)
+        allowance = _allowance(session, found[0], context.settings.requests_per_minute)
+    request.state.allowance = allowance
+    if allowance and allowance.retry_after:
+        raise RateLimited(f"{found[0].name} may send {allowance.limit} requests a minute")
     return Signed(found[0], signed)
+
+
+def _allowance(session: Session, caller: Principal, per_minute: int) -> Allowance | None:
+    if caller.role == Role.ADMIN or not per_minute:
+        return None
+    return rates.spend(session, caller.name, per_minute)
 
 
 def _target(request: Request, settings: Settings) -> Target:
@@ -138,15 +150,35 @@ async def get_publisher(signed: SignedDep) -> Signed:
     return signed
 
 
-async def read_upload(request: Request, signed: Annotated[Signed, Depends(get_publisher)]) -> bytes:
-    """A packet's bytes, hashed while they stream in and compared with what was signed."""
-    data, digest = bytearray(), sha256()
-    async for piece in request.stream():
-        digest.update(piece)
-        data += piece
-    signed.request.check_body(digest.digest())
-    return bytes(data)
-
-
 PublisherDep = Annotated[Signed, Depends(get_publisher)]
-UploadDep = Annotated[bytes, Depends(read_upload)]
+
+
+@dataclass(frozen=True)
+class Body:
+    """A body of bytes, whose digest is the one that was signed."""
+
+    data: bytes
+    digest: str
+    """``sha256:`` and hex."""
+
+
+def binary_body(media_type: str) -> Callable[..., Awaitable[Body]]:
+    """A dependency: a publisher's body of this type, hashed while it streams in and compared with what was signed."""
+
+    async def read(request: Request, signed: PublisherDep) -> Body:
+        _check_type(request, media_type)
+        pieces, digest = [], sha256()
+        async for piece in request.stream():
+            digest.update(piece)
+            pieces.append(piece)
+        signed.request.check_body(digest.digest())
+        return Body(b"".join(pieces), f"sha256:{digest.hexdigest()}")
+
+    return read
+
+
+def _check_type(request: Request, media_type: str) -> None:
+    """Nothing said is fine, so are plain bytes; anything else is somebody's mistake, said before a byte is read."""
+    told = request.headers.get("content-type", media_type).partition(";")[0].strip().lower()
+    if told not in (media_type, "application/octet-stream"):
+        raise WrongMediaType(f"the body is to be {media_type}")

@@ -1,7 +1,6 @@
 """The broker's REST interface as calls. Pulling verifies; there is no way to get unverified bytes."""
 
 import base64
-import time
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -13,7 +12,8 @@ from m2kt.client.jobs import JobCalls
 from m2kt.client.predicates import APPROVAL
 from m2kt.client.receipts import LogRules, Receipts
 from m2kt.client.transport import Json, Transport, json_of
-from m2kt.errors import DigestMismatch, RequestUnsigned, SignatureError, Unavailable, UnknownKey
+from m2kt.client.uploads import publish
+from m2kt.errors import DigestMismatch, RequestUnsigned, SignatureError, UnknownKey
 from m2kt.packet import PacketId
 from m2kt.signing.dsse import Envelope
 from m2kt.signing.http import content_digest
@@ -30,9 +30,7 @@ from m2kt.signing.keys import (
 from m2kt.signing.packets import VerifiedPacket, verify_packet
 from m2kt.signing.statement import Attestation, Statement, attest
 
-PACKET = "application/vnd.m2kt.packet"
 ENVELOPE = "application/vnd.dsse.envelope.v1+json"
-PUBLISH_ATTEMPTS = 3
 
 
 class Client(JobCalls):
@@ -63,17 +61,9 @@ class Client(JobCalls):
     # Packets
 
     def publish(self, data: bytes) -> Json:
-        """Publish a signed container. A lost connection is tried again: publishing is idempotent by packet id."""
-        for attempt in range(1, PUBLISH_ATTEMPTS + 1):
-            try:
-                headers = {"Content-Type": PACKET}
-                response = self._transport.send("POST", "/v1/packets", content=data, headers=headers, signed=True)
-                return json_of(response)
-            except Unavailable:
-                if attempt == PUBLISH_ATTEMPTS:
-                    raise
-                time.sleep(0.2 * 2**attempt)
-        raise AssertionError("unreachable")
+        """Publish a signed container. What fits into one part is sent at once, more in parts that resume after a lost
+        connection or a broker's restart. Publishing is idempotent by packet id, so nothing is published twice."""
+        return publish(self._transport, data)
 
     def pull(self, packet_id: str) -> VerifiedPacket:
         """A packet, once all of this holds:
