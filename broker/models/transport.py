@@ -1,4 +1,4 @@
-"""What publishing needs beside the packet: uploads in parts, answers to repeat, rates, blobs that nobody refers to yet."""
+"""What publishing needs beside the packet: uploads, answers to repeat, rates, blobs nobody refers to."""
 
 import uuid
 from datetime import datetime

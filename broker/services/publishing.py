@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from broker.models import Job, JobKind, JobState, Packet, PacketSignature, PacketState
 from broker.services import attestations, jobs, keyring, packets, quotas, tlog
 from broker.services.agents import PUBLISHING, Principal, Standing, trusted
-from broker.services.quotas import Quota
+from broker.services.quotas import NO_QUOTA, Quota
 from broker.storage import BlobStore
 from m2kt.client.predicates import RECEIPT
 from m2kt.errors import Conflict
@@ -32,7 +32,7 @@ class Desk:
     store: BlobStore
     standing: Standing
     max_bytes: int
-    quota: Quota = Quota()
+    quota: Quota = NO_QUOTA
     patience: timedelta = timedelta(days=1)
     """How long an upload in parts may rest."""
 

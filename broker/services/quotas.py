@@ -18,9 +18,12 @@ class Quota:
     octets: int = 0
 
 
+NO_QUOTA = Quota()
+
+
 def require(session: Session, quota: Quota, agent: Principal, digest: str, octets: int) -> None:
     """`QuotaExceeded` unless another packet of ``octets`` bytes fits. An agent's requests are judged one by one."""
-    if agent.role == Role.ADMIN or quota == Quota():
+    if agent.role == Role.ADMIN or quota == NO_QUOTA:
         return
     lock = func.hashtextextended(f"quota:{agent.name}", 0)
     session.execute(select(func.pg_advisory_xact_lock(lock)))

@@ -15,6 +15,7 @@ clocks of hosts decide nothing. A crash anywhere leaves a row, and so garbage th
 
 import uuid
 from collections.abc import Iterator
+from itertools import pairwise
 
 from sqlalchemy import column, delete, exists, func, select, table, text
 from sqlalchemy.dialects.postgresql import insert
@@ -89,7 +90,7 @@ class ExternalBlobs:
     def assemble(self, session: Session, upload: uuid.UUID, length: int) -> bytes:
         starts = [*self._starts(session, upload, length), length]
         pieces = []
-        for start, stop in zip(starts, starts[1:], strict=False):
+        for start, stop in pairwise(starts):
             part = self._objects.get(_part(upload, start), 0, stop - start)
             if part is None:
                 raise StorageAway(f"a part of the upload {upload} is not where M2KT_BLOBS says")

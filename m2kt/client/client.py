@@ -118,10 +118,33 @@ class Client(JobCalls):
         return self._receipts.get(packet_id, self.broker_keys())
 
     def list(
-        self, *, name: str | None = None, state: str | None = None, domain: str | None = None, limit: int = 50
+        self,
+        *,
+        name: str | None = None,
+        state: str | None = None,
+        domain: str | None = None,
+        teacher: str | None = None,
+        tag: str | None = None,
+        q: str | None = None,
+        limit: int = 50,
     ) -> Iterator[Json]:
-        """Packets, newest first; asks for the next ``limit`` when the caller gets there."""
-        return self._items("/v1/packets", {"name": name, "state": state, "domain": domain, "limit": limit})
+        """Packets, newest first; asks for the next ``limit`` when the caller gets there. ``domain`` is a name or
+        ``name@version``, ``teacher`` a name or the digest of its weights, ``q`` words; all filters must hold."""
+        asked = {"name": name, "state": state, "domain": domain, "teacher": teacher, "tag": tag, "q": q}
+        return self._items("/v1/packets", {**asked, "limit": limit})
+
+    def nearest(self, packet_id: str, concept: int, limit: int = 10) -> Json:
+        """Concepts of other packets that are nearest to this one, within the space of its teacher's weights."""
+        path = f"/v1/packets/{quote(packet_id)}/concepts/{concept}/nearest"
+        return json_of(self._transport.send("GET", path, params={"limit": limit}, signed=True))
+
+    def tag(self, packet_id: str, tag: str) -> None:
+        """Put a tag on a packet; again changes nothing."""
+        self._transport.send("PUT", f"/v1/packets/{quote(packet_id)}/tags/{quote(tag)}", signed=True)
+
+    def untag(self, packet_id: str, tag: str) -> None:
+        """Take a tag off; again changes nothing."""
+        self._transport.send("DELETE", f"/v1/packets/{quote(packet_id)}/tags/{quote(tag)}", signed=True)
 
     def show(self, packet_id: str) -> Json:
         """One packet, with its manifest."""
