@@ -1,6 +1,6 @@
 """Finding, serving and revoking packets. Publishing is in `broker.services.publishing`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -85,8 +85,13 @@ def _require_counted(session: Session, packet: Packet) -> None:
 
 def content(session: Session, store: BlobStore, packet: Packet, start: int, stop: int) -> bytes:
     """Bytes ``[start, stop)`` of an approved packet; asked again here, so that no caller can forget."""
+    return b"".join(stream(session, store, packet, start, stop))
+
+
+def stream(session: Session, store: BlobStore, packet: Packet, start: int, stop: int) -> Iterator[bytes]:
+    """The same in pieces, which may be read after the session has ended."""
     lifecycle.require_pullable(packet)
-    return b"".join(store.read(session, packet.content_sha256, start, stop))
+    return store.read(session, packet.content_sha256, start, stop)
 
 
 def revoke(session: Session, key: PrivateKey, packet_id: str, *, reason: str, by: Principal) -> Packet:
