@@ -37,10 +37,14 @@ log = logging.getLogger(__name__)
 
 
 _RETRY = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
+_ODD = {416, 422}
+"""Statuses that a request which does not fit the API may get besides 400."""
+
+_RATE = {name: {"schema": {"type": "string"}} for name in ("RateLimit", "RateLimit-Policy")}
 _HEADERS: dict[int, dict[str, Any]] = {
     401: {"WWW-Authenticate": {"schema": {"const": "Signature"}}},
     408: {"Connection": {"schema": {"const": "close"}}},
-    429: _RETRY,
+    429: _RETRY | _RATE,
     503: _RETRY,
 }
 
@@ -53,7 +57,8 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _entry(status: int) -> dict[str, Any]:
-    types = sorted({f"urn:m2kt:error:{each.code}" for each in catalogue() if each.status == status})
+    codes = {each.code for each in catalogue() if each.status == status}
+    types = sorted(f"urn:m2kt:error:{each}" for each in codes | ({UsageError.code} if status in _ODD else set()))
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     entry: dict[str, Any] = {"model": Problem, "description": _TITLES[status], "content": content}
     return entry | {"x-problem-types": types} | ({"headers": dict(_HEADERS[status])} if status in _HEADERS else {})
