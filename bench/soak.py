@@ -68,7 +68,11 @@ def run(events: int, kills: int, seed: int) -> dict[str, object]:
     """The figures of one run."""
     with TemporaryDirectory(prefix="m2kt-soak-") as folder:
         blobs = f"file://{folder}/blobs"
-        settings = {"M2KT_BLOBS": blobs, "M2KT_COLLECT_AFTER_SECONDS": f"{GRACE_SECONDS:g}", "M2KT_UPLOAD_HOURS": "0.001"}
+        settings = {
+            "M2KT_BLOBS": blobs,
+            "M2KT_COLLECT_AFTER_SECONDS": f"{GRACE_SECONDS:g}",
+            "M2KT_UPLOAD_HOURS": "0.001",
+        }
         with embedded(settings) as stack:
             soak = Soak(stack, blobs, events, seed)
             done = soak.run(kills)
@@ -107,7 +111,14 @@ class Soak:
             print(fault, file=sys.stderr)
         lost = len(found.faults) - found.wrong_bytes
         sums = {"events": found.events.total(), "acknowledged": found.acknowledged.total(), "kills": killed}
-        return {**sums, "lost": lost, "wrong_bytes": found.wrong_bytes, "packets": len(found.packets), **found.events, "unanswered": dict(found.unanswered)}
+        return {
+            **sums,
+            "lost": lost,
+            "wrong_bytes": found.wrong_bytes,
+            "packets": len(found.packets),
+            **found.events,
+            "unanswered": dict(found.unanswered),
+        }
 
     def _kill(self, kills: int, clients: list[threading.Thread]) -> int:
         """Spread the kills over the run; returns how many there were."""

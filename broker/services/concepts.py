@@ -94,7 +94,12 @@ def nearest(session: Session, packet_id: str, concept: int, limit: int) -> Neigh
     if not exact:
         session.execute(_FOLLOW, {"ef": str(min(1000, max(80, 2 * limit + 20)))})
     rows = session.execute(_EXACT if exact else _INDEXED, words)
-    return Neighbours(space, exact, [Near(*row[:4], similarity=round(1 - row.distance**2 / 2, 4)) for row in rows])
+    return Neighbours(space, exact, [_near(*row) for row in rows])
+
+
+def _near(packet_id: str, name: str, version: str, concept: int, distance: float) -> Near:
+    """Of unit vectors: cos = 1 - |a - b|^2 / 2."""
+    return Near(packet_id, name, version, concept, round(1 - distance**2 / 2, 4))
 
 
 def _require_pgvector(session: Session) -> None:
@@ -169,7 +174,8 @@ def encode(vectors: NDArray[np.float32]) -> NDArray[np.float16]:
     else:
         codes = vectors @ _projection(width)
     norms = np.linalg.norm(codes, axis=1, keepdims=True)
-    return (codes / np.maximum(norms, 1e-12)).astype(np.float16)
+    found: NDArray[np.float16] = (codes / np.maximum(norms, 1e-12)).astype(np.float16)
+    return found
 
 
 @cache

@@ -54,7 +54,7 @@ def _domain(domain: str) -> ColumnElement[bool]:
     return Packet.domain == domain if "@" in domain else Packet.domain_name == domain
 
 
-def _worded(wanted: Select[tuple[Packet]], text: str | None) -> Select[tuple[Packet]]:
+def _worded(wanted: Select[Packet], text: str | None) -> Select[Packet]:
     """Whole words. What has no word in it finds nothing, as a word that nobody uses would."""
     if text is None:
         return wanted
@@ -63,7 +63,7 @@ def _worded(wanted: Select[tuple[Packet]], text: str | None) -> Select[tuple[Pac
     return wanted.where(Packet.words.op("@@")(asked))
 
 
-def _tagged(wanted: Select[tuple[Packet]], tag: str | None, before: int | None) -> Select[tuple[Packet]]:
+def _tagged(wanted: Select[Packet], tag: str | None, before: int | None) -> Select[Packet]:
     """In the order of the tag's own index: a page of a rare tag must not walk through all packets."""
     if tag is None:
         return wanted

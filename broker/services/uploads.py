@@ -186,6 +186,6 @@ def forget(session: Session) -> None:
     session.execute(gone.execution_options(synchronize_session=False))
 
 
-def _old(*states: UploadState) -> Select[tuple[uuid.UUID]]:
+def _old(*states: UploadState) -> Select[uuid.UUID]:
     late = select(Upload.id).where(Upload.state.in_(states), Upload.expires < NOW).order_by(Upload.expires)
     return late.limit(BITE).with_for_update(skip_locked=True)

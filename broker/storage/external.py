@@ -89,7 +89,7 @@ class ExternalBlobs:
 
     def assemble(self, session: Session, upload: uuid.UUID, length: int) -> bytes:
         starts = [*self._starts(session, upload, length), length]
-        pieces = []
+        pieces: list[bytes] = []
         for start, stop in pairwise(starts):
             part = self._objects.get(_part(upload, start), 0, stop - start)
             if part is None:

@@ -71,7 +71,7 @@ class _Counted:
         return message
 
     def _patience(self) -> float:
-        """Seconds that the next piece may take: the whole has a slowest rate, so that bytes cannot buy time for ever."""
+        """Seconds that the next piece may take: the whole has a slowest rate, so that bytes cannot buy time."""
         whole = self._begun + self._idle + self._received / SLOWEST_BYTES_PER_SECOND - time.monotonic()
         return max(0.001, min(self._idle, whole))
 

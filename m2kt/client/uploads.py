@@ -4,6 +4,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from typing import TypeVar
 
@@ -49,7 +50,8 @@ def _in_parts(transport: Transport, data: bytes, patience: float) -> Json:
     path, view = f"/v1/uploads/{upload['id']}", memoryview(data)
     while upload["received"] < len(data):
         at = int(upload["received"])
-        upload = _patiently(lambda at=at: _append(transport, path, view, at, upload["part_bytes"]), patience)
+        send = partial(_append, transport, path, view, at, int(upload["part_bytes"]))
+        upload = _patiently(send, patience)
     return _patiently(lambda: transport.post(f"{path}/complete"), patience)
 
 

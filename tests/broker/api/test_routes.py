@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from broker import api
 from m2kt.errors import catalogue
 
+
 @pytest.fixture(scope="module")
 def document(settings):
     from broker.main import create_app
