@@ -6,8 +6,9 @@ over HTTP. Each figure is the 95th percentile in milliseconds, over first, middl
 
 - ``p95_ms``: pages of 50 without a filter;
 - ``p95_filtered_ms``: pages of 50 by name, domain, teacher, state, tag, words, and by pairs of them, common and rare;
-- ``p95_nearest_ms``: the ten concepts nearest to one, signed requests: in a space that is searched exactly and in one of
-  a third of all concepts that has the index.
+- ``p95_nearest_ms``: the ten concepts nearest to one, signed requests: in spaces that are searched exactly, and in one
+  of a third of all concepts that has the index.
+- ``p95_healthz_ms``: of ``/healthz`` between them: what client, server and a busy machine cost without any search.
 """
 
 import argparse
@@ -64,6 +65,7 @@ def run(versions: int, tries: int = TRIES) -> dict[str, float | int]:
             "p95_ms": _p95([_page(http, dice, everything) for _ in range(tries)]),
             "p95_filtered_ms": _p95([_page(http, dice, filtered) for _ in range(tries * 3)]),
             "p95_nearest_ms": _p95(near),
+            "p95_healthz_ms": _p95([_healthz(http) for _ in range(tries)]),
         }
         return {"versions": versions, "concepts": versions * CONCEPTS, **found}
 
@@ -81,10 +83,12 @@ def _fill(stack: Stack, versions: int) -> None:
                 copy.write_row(row)
         database.execute(
             "INSERT INTO packet_tags (packet_seq, tag, set_by) SELECT seq, tag, 'bench' FROM packets, "
-            "LATERAL (VALUES ('common', seq % 2), ('some', seq % 100), ('rare', seq % 20000)) AS t(tag, rest) WHERE rest = 0"
+            "LATERAL (VALUES ('common', seq % 2), ('some', seq % 100), ('rare', seq % 20000)) AS t(tag, rest) "
+            "WHERE rest = 0"
         )
         database.execute(
-            "INSERT INTO packet_signatures (packet_id, key_id, signature) SELECT packet_id, publisher_key, '' FROM packets"
+            "INSERT INTO packet_signatures (packet_id, key_id, signature) "
+            "SELECT packet_id, publisher_key, '' FROM packets"
         )
         _fill_concepts(database, versions)
     with stack.database() as database:
@@ -177,6 +181,12 @@ def _questions(stack: Stack, dice: random.Random, count: int) -> Iterator[tuple[
         }
     for number in range(count):
         yield dice.choice(list(rows.values())[number % 2]), number % CONCEPTS
+
+
+def _healthz(http: httpx.Client) -> float:
+    begun = time.perf_counter()
+    http.get("/healthz").raise_for_status()
+    return time.perf_counter() - begun
 
 
 _PACKETS = "SELECT packet_id FROM packets WHERE state = 'approved'"

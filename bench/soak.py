@@ -9,8 +9,8 @@ the packet (structure, digests, finite values) and nothing else. It is printed, 
 Collectors run all the time, here and in the broker, with a grace of five seconds instead of an hour, so that they race
 with publications whenever they can; uploads are begun and left behind to give them something to collect.
 
-``events``: what was tried. ``acknowledged``: what was answered; the run ends when these are ``--events``, the rest met a
-server that was just away (``unanswered``, by code). ``lost``: packets that were acknowledged and
+``events``: what was tried. ``acknowledged``: what was answered; the run ends when these are ``--events``, the rest met
+a server that was just away (``unanswered``, by code). ``lost``: packets that were acknowledged and
 are not there, revocations that do not hold, bytes that no store has. ``wrong_bytes``: pulls with other bytes than those
 that were published (`bench.history`).
 """
@@ -68,12 +68,8 @@ def run(events: int, kills: int, seed: int) -> dict[str, object]:
     """The figures of one run."""
     with TemporaryDirectory(prefix="m2kt-soak-") as folder:
         blobs = f"file://{folder}/blobs"
-        settings = {
-            "M2KT_BLOBS": blobs,
-            "M2KT_COLLECT_AFTER_SECONDS": f"{GRACE_SECONDS:g}",
-            "M2KT_UPLOAD_HOURS": "0.001",
-        }
-        with embedded(settings) as stack:
+        grace = {"M2KT_COLLECT_AFTER_SECONDS": f"{GRACE_SECONDS:g}", "M2KT_UPLOAD_HOURS": "0.001"}
+        with embedded({"M2KT_BLOBS": blobs, **grace}) as stack:
             soak = Soak(stack, blobs, events, seed)
             done = soak.run(kills)
             return {**done, "policy": POLICY}
@@ -84,8 +80,8 @@ class Soak:
 
     def __init__(self, stack: Stack, blobs: str, events: int, seed: int) -> None:
         self._stack, self._events, self._seed = stack, events, seed
-        engine = make_engine(stack.addresses.database_url)
-        self._sessions: Sessions = make_sessions(engine)
+        self._engine = make_engine(stack.addresses.database_url)
+        self._sessions: Sessions = make_sessions(self._engine)
         self._store: BlobStore = open_store(blobs, self._sessions)
         self._key = load_private(stack.runtime.layout.keys / "broker.key")
         self.history = History()
@@ -106,14 +102,18 @@ class Soak:
         for each in helpers:
             each.join()
         self._judge()
+        self._engine.dispose()
+        return self._figures(killed)
+
+    def _figures(self, killed: int) -> dict[str, object]:
         found = self.history
         for fault in found.faults[:20]:
             print(fault, file=sys.stderr)
-        lost = len(found.faults) - found.wrong_bytes
-        sums = {"events": found.events.total(), "acknowledged": found.acknowledged.total(), "kills": killed}
         return {
-            **sums,
-            "lost": lost,
+            "events": found.events.total(),
+            "acknowledged": found.acknowledged.total(),
+            "kills": killed,
+            "lost": len(found.faults) - found.wrong_bytes,
             "wrong_bytes": found.wrong_bytes,
             "packets": len(found.packets),
             **found.events,
