@@ -36,7 +36,7 @@ from m2kt.signing.http import content_digest
 from m2kt.signing.keys import PrivateKey
 
 MIB = 2**20
-ROUNDS = {1: 20, 64: 2}
+ROUNDS = {1: 40, 64: 5}
 WIDTH = 256
 HEADROOM = 32 * 1024
 """Manifest and envelope fit into it: 64 MiB is the most that a scan reads."""

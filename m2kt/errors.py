@@ -160,6 +160,9 @@ class UploadOffset(Conflict):
     code, exit_code = "upload-offset", 91
     default_hint = "Go on where the answer's Upload-Offset says."
 
+    received: int | None = None
+    """Where the next part begins."""
+
 
 class UploadGone(Conflict):
     status, code, exit_code = 410, "upload-gone", 92

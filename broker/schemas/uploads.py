@@ -29,7 +29,7 @@ class UploadOut(BaseModel):
     created: datetime
     expires: datetime
     part_bytes: int
-    """How much to send at once; at most twice that is taken."""
+    """How much to send at once; more is not taken."""
 
     @classmethod
     def of(cls, row: Upload) -> "UploadOut":

@@ -25,10 +25,9 @@ from broker.services.publishing import Desk, Published
 from broker.storage import BlobStore, Bytes
 from m2kt.errors import Conflict, NotFound, QuotaExceeded, TooLarge, UploadGone, UploadOffset, UsageError
 
-PART_BYTES = 8 * 2**20
-"""What clients are told to send at once."""
+PART_BYTES = 16 * 2**20
+"""What clients are told to send at once, and the most that is taken: it is held in memory."""
 
-MAX_PART_BYTES = 16 * 2**20
 MIN_PART_BYTES = 64 * 1024
 """Of all parts but the last: so that an upload has few of them."""
 
@@ -38,14 +37,6 @@ KEEP = timedelta(days=7)
 
 BITE = 50
 NOW = func.clock_timestamp()
-
-
-class WrongOffset(UploadOffset):
-    """The part does not begin where the upload ends; ``received`` says where that is."""
-
-    def __init__(self, received: int) -> None:
-        super().__init__(f"the next part begins at {received}")
-        self.received = received
 
 
 @dataclass(frozen=True)
@@ -96,10 +87,10 @@ def get(session: Session, upload_id: uuid.UUID, by: Principal, *, lock: bool = F
 
 
 def append(session: Session, desk: Desk, upload_id: uuid.UUID, offset: int, data: Bytes, by: Principal) -> Upload:
-    """Take in a part; `WrongOffset` unless it begins where the upload ends. The part is durable when this commits."""
+    """Take in a part; `UploadOffset` unless it begins where the upload ends. The part is durable when this commits."""
     upload = _held(session, upload_id, by)
     if offset != upload.received:
-        raise WrongOffset(upload.received)
+        raise _elsewhere(upload)
     left = upload.length - offset
     if len(data) > left:
         raise UsageError(f"the part has {len(data)} bytes, {left} are missing")
@@ -110,6 +101,12 @@ def append(session: Session, desk: Desk, upload_id: uuid.UUID, offset: int, data
     upload.expires = NOW + desk.patience
     session.flush()
     return upload
+
+
+def _elsewhere(upload: Upload) -> UploadOffset:
+    error = UploadOffset(f"the next part begins at {upload.received}")
+    error.received = upload.received
+    return error
 
 
 def _held(session: Session, upload_id: uuid.UUID, by: Principal) -> Upload:
@@ -130,7 +127,7 @@ def complete(session: Session, desk: Desk, upload_id: uuid.UUID, by: Principal) 
         return Ended(upload, Published(packets.get(session, upload.packet_id or ""), fresh=False))
     _held(session, upload_id, by)
     if upload.received < upload.length:
-        raise WrongOffset(upload.received)
+        raise _elsewhere(upload)
     data = desk.store.assemble(session, upload.id, upload.length)
     if f"sha256:{sha256(data).hexdigest()}" != upload.digest:
         _end(session, upload, UploadState.ABORTED, "its bytes are not those that were announced")

@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Annotated
 
 from fastapi import Depends, Request
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from broker.db import Ring, Sessions, transaction
@@ -71,11 +72,19 @@ class Signed:
     request: SignedRequest
 
 
+_SAFE = ("GET", "HEAD")
+_WITHOUT_WAITING = text("SET LOCAL synchronous_commit = off")
+"""A nonce that a crash of Postgres could forget within its first second would let a read be repeated, which changes
+nothing; waiting for the disk would be a good part of a small pull."""
+
+
 def verify_head(request: Request, context: ContextDep) -> Signed:
     """Who calls. The nonce is burnt in its own transaction: a request that fails later cannot be repeated either.
     What the caller has left is counted there, too, and stands in every answer (`broker.web.limits.RateHeaders`)."""
     found: list[Principal] = []
     with transaction(context.sessions) as session:
+        if request.method in _SAFE:
+            session.execute(_WITHOUT_WAITING)
 
         def lookup(key: KeyId) -> PublicKey:
             found.append(agents.principal(session, context.desk.standing, key))

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broker.schemas.problem import Problem
 from broker.services.rates import WINDOW_SECONDS, Allowance
-from broker.services.uploads import MAX_PART_BYTES
+from broker.services.uploads import PART_BYTES
 from broker.web.problems import problem_response
 from m2kt.errors import TooLarge
 
@@ -41,7 +41,7 @@ class BodyLimit:
     def _limit(self, scope: Scope) -> int:
         if scope["path"] == PACKETS:
             return self._packet_bytes
-        return MAX_PART_BYTES if scope["method"] == "PATCH" and scope["path"].startswith(UPLOADS) else JSON_BYTES
+        return PART_BYTES if scope["method"] == "PATCH" and scope["path"].startswith(UPLOADS) else JSON_BYTES
 
 
 def _declared(scope: Scope) -> int:

@@ -10,8 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from broker.schemas.problem import Fault, Problem
-from broker.services.uploads import WrongOffset
-from m2kt.errors import BodyTimeout, M2KTError, NotFound, TooLarge, UsageError, catalogue
+from m2kt.errors import BodyTimeout, M2KTError, NotFound, TooLarge, UploadOffset, UsageError, catalogue
 
 MEDIA_TYPE = "application/problem+json"
 _MAX_FAULTS = 20
@@ -85,7 +84,7 @@ def _on_error(request: Request, error: Exception) -> Response:
 
 def headers_of(error: M2KTError) -> dict[str, str]:
     """RFC 9110 asks for a challenge beside 401; Retry-After is a kindness beside 503; an upload says where to go on."""
-    if isinstance(error, WrongOffset):
+    if isinstance(error, UploadOffset) and error.received is not None:
         return {"Upload-Offset": str(error.received)}
     fixed = {401: {"WWW-Authenticate": "Signature"}, 408: {"Connection": "close"}, 503: {"Retry-After": "2"}}
     return fixed.get(error.status, {})

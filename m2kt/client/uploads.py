@@ -13,7 +13,7 @@ from m2kt.errors import RateLimited, Unavailable, UploadGone, UploadOffset
 
 PACKET = "application/vnd.m2kt.packet"
 PART = "application/partial-upload"
-AT_ONCE = 8 * 2**20
+AT_ONCE = 16 * 2**20
 PATIENCE_SECONDS = 60.0
 """How long a broker may be away in the middle of an upload."""
 

@@ -125,7 +125,7 @@ def test_parts_are_not_longer_than_the_rest_nor_tiny(begin, append, large):
     assert append(path, 0, large + b"x").status_code == 400
     assert append(path, 0, large[: STEP - 1]).status_code == 400
     assert append(path, 0, b"").status_code == 400
-    assert append(path, 0, b"x" * (uploads.MAX_PART_BYTES + 1)).status_code == 413
+    assert append(path, 0, b"x" * (uploads.PART_BYTES + 1)).status_code == 413
 
 
 def test_others_uploads_do_not_exist(begin, append, sign, keys, large):
