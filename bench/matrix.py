@@ -23,7 +23,7 @@ ANYONE = "anyone"
 GUARDED = ("packets", "names", "jobs", "agents")
 """Things of a project, by the part of the path before their name: to outsiders they do not exist."""
 
-FREE = ("leases", "enrolments", "tile", "inclusion")
+FREE = ("leases", "uploads", "tags", "concepts", "enrolments", "tile", "inclusion")
 """What a service looks after itself: outsiders succeed with none of a project's, in whichever words."""
 
 PUBLIC = ("tile", "inclusion")
@@ -121,6 +121,9 @@ def build(client_of: Callable[[PrivateKey | None], Client], admin: PrivateKey) -
         "jobs": job["id"],
         "leases": job["id"],
         "agents": "matrix-target",
+        "uploads": teacher.begin_upload("sha256:" + "0" * 64, 2**17)["id"],
+        "tags": "matrix-tag",
+        "concepts": "0",
         "enrolments": str(token["id"]),
         "tile": "0/000",
         "inclusion": "0" * 64,

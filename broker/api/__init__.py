@@ -5,6 +5,7 @@ from broker.api import (
     agents,
     attestations,
     channels,
+    concepts,
     content,
     enrolments,
     feed,
@@ -15,12 +16,17 @@ from broker.api import (
     metrics,
     packets,
     sessions,
+    tags,
     tlog,
     trail,
+    uploads,
 )
 
 _MODULES = (
     packets,
+    uploads,
+    tags,
+    concepts,
     content,
     attestations,
     channels,

@@ -2,13 +2,16 @@
 
 import base64
 from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from broker.models import Job, JobKind, JobState, Packet, PacketSignature, PacketState
-from broker.services import attestations, feed, jobs, keyring, lineage, packets, tlog
+from broker.services import attestations, feed, jobs, keyring, lineage, packets, quotas, tlog
 from broker.services.agents import PUBLISHING, Principal, Standing, trusted
+from broker.services.quotas import NO_QUOTA, Quota
 from broker.services.scopes import home
 from broker.storage import BlobStore
 from m2kt.client.predicates import RECEIPT
@@ -30,6 +33,9 @@ class Desk:
     store: BlobStore
     standing: Standing
     max_bytes: int
+    quota: Quota = NO_QUOTA
+    patience: timedelta = timedelta(days=1)
+    """How long an upload in parts may rest."""
 
 
 @dataclass(frozen=True)
@@ -43,27 +49,35 @@ class _Upload:
     """A verified upload: the bytes, and each trusted key's signature on them."""
 
     data: bytes
+    digest: str
     verified: VerifiedPacket
     envelope: dsse.Envelope
     signatures: dict[KeyId, dsse.Signature]
 
 
 def publish(
-    session: Session, desk: Desk, data: bytes, *, publisher: Principal, project: str | None = None
+    session: Session,
+    desk: Desk,
+    data: bytes,
+    *,
+    publisher: Principal,
+    project: str | None = None,
+    digest: str | None = None,
 ) -> Published:
-    """Take a packet in, or add its new signatures to the one that is there.
+    """Take a packet in, or add its new signatures to the one that is there. ``digest``: of ``data``, if it is known.
 
     Idempotent by packet id. A name and version belong to the first packet that has them, for ever, and a name to the
     first project that used it.
     """
     where = home(publisher.project, project)
-    upload = _verify(session, desk, data, publisher, where)
+    upload = _verify(session, desk, data, digest or _digest(data), publisher, where)
     packet = upload.verified.packet
     # One lock per name: equal ids have equal names, so neither a twin nor a rival can slip in between.
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(packet.manifest.name, 0))))
     held = session.get(Packet, packet.packet_id, with_for_update={"key_share": True})
     if held is None:
         _refuse_taken_reference(session, upload, where)
+        quotas.require(session, desk.quota, publisher, upload.digest, len(data))
         return Published(_store(session, desk, upload, publisher, where), fresh=True)
     if held.project != where:
         raise Conflict(f"packet {packet.packet_id} is another project's", hint="Publish one of your own.")
@@ -73,7 +87,11 @@ def publish(
     return Published(held, fresh=False)
 
 
-def _verify(session: Session, desk: Desk, data: bytes, publisher: Principal, project: str) -> _Upload:
+def _digest(data: bytes) -> str:
+    return f"sha256:{sha256(data).hexdigest()}"
+
+
+def _verify(session: Session, desk: Desk, data: bytes, digest: str, publisher: Principal, project: str) -> _Upload:
     """Candidates are the keys that the envelope names and the publisher's own, so that a name is only ever a hint."""
     limits = Limits(max_packet_bytes=desk.max_bytes)
     envelope = dsse.Envelope.from_bytes(unpack(data, limits).envelope)
@@ -82,7 +100,7 @@ def _verify(session: Session, desk: Desk, data: bytes, publisher: Principal, pro
     verified = verify_packet(data, trust, limits)
     counted = trust.require_valid(verified.key_ids, keyring.now(session))
     signatures = {who: each for who, each in _signatures(envelope, trust).items() if who in counted}
-    return _Upload(data, verified, envelope, signatures)
+    return _Upload(data, digest, verified, envelope, signatures)
 
 
 def _signatures(envelope: dsse.Envelope, trust: TrustStore) -> dict[KeyId, dsse.Signature]:
@@ -104,6 +122,7 @@ def _refuse_taken_reference(session: Session, upload: _Upload, project: str) -> 
 def _store(session: Session, desk: Desk, upload: _Upload, publisher: Principal, project: str) -> Packet:
     verified = upload.verified.packet
     manifest = canonical.loads(verified.manifest_bytes, max_bytes=len(verified.manifest_bytes))
+    desk.store.put(session, upload.data, upload.digest)
     packet = Packet(
         packet_id=verified.packet_id,
         kind=manifest["kind"],
@@ -116,7 +135,7 @@ def _store(session: Session, desk: Desk, upload: _Upload, publisher: Principal, 
         publisher=publisher.name,
         publisher_key=publisher.key_id,
         size=len(upload.data),
-        content_sha256=desk.store.put(session, upload.data),
+        content_sha256=upload.digest,
     )
     session.add(packet)
     session.flush()
@@ -149,7 +168,9 @@ def _add_signatures(session: Session, desk: Desk, packet: Packet, upload: _Uploa
 
 def _replace_content(session: Session, desk: Desk, packet: Packet, data: bytes) -> None:
     before = packet.content_sha256
-    packet.content_sha256, packet.size = desk.store.put(session, data), len(data)
+    digest = _digest(data)
+    desk.store.put(session, data, digest)
+    packet.content_sha256, packet.size = digest, len(data)
     session.flush()
     desk.store.delete(session, before)  # a blob holds name and version, so no other packet can refer to it
 

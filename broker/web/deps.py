@@ -13,12 +13,12 @@ from broker.web.access import (
     PublisherDep,
     Signed,
     SignedDep,
-    UploadDep,
     allow,
     allow_upload,
     anyone,
     target_of,
 )
+from broker.web.bodies import Body, binary_body
 from broker.web.context import BodyDep, Context, ContextDep, DeskDep, SessionDep
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "OPEN_MACHINES",
     "OPEN_METADATA",
     "AdminDep",
+    "Body",
     "BodyDep",
     "CallerDep",
     "CallerOfAnyRoleDep",
@@ -39,9 +40,9 @@ __all__ = [
     "SessionDep",
     "Signed",
     "SignedDep",
-    "UploadDep",
     "allow",
     "allow_upload",
     "anyone",
+    "binary_body",
     "target_of",
 ]
