@@ -23,10 +23,10 @@ SEARCH_TRIGGER = """
 CREATE FUNCTION packet_search() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.domain_name := split_part(NEW.domain, '@', 1);
-    NEW.teacher_name := NEW.teacher ->> 'name';
-    NEW.teacher_weights := NEW.teacher ->> 'weights_sha256';
+    NEW.teacher_name := coalesce(NEW.teacher ->> 'name', '');
+    NEW.teacher_weights := coalesce(NEW.teacher ->> 'weights_sha256', '');
     NEW.words := to_tsvector('simple', translate(NEW.name || ' ' || NEW.version || ' ' || NEW.domain || ' ' ||
-        NEW.kind || ' ' || coalesce(NEW.teacher ->> 'name', ''), '/_@.-<>', '       '));
+        NEW.kind || ' ' || NEW.teacher_name, '/_@.-<>', '       '));
     RETURN NEW;
 END $$
 """

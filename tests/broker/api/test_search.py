@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy import text
 
 from broker.services import concepts, search
+from broker.services.scopes import EVERYWHERE
 from broker.services.search import Filters
 from m2kt.packet import PacketKind
 from m2kt.signing import sign_packet
@@ -86,7 +87,7 @@ def test_a_packet_has_a_limited_number_of_tags(three, sign, keys):
 
 
 def test_lists_leave_manifests_where_they_are(session, three):
-    rows = search.page(session, Filters(), before=None, limit=10)
+    rows = search.page(session, EVERYWHERE, Filters(), before=None, limit=10)
     assert all("manifest" not in vars(each) for each in rows)
 
 
