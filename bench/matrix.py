@@ -20,10 +20,10 @@ WIDE = ("worker", "auditor", "admin")
 HOME, OTHER, EVERY = "alpha", "beta", "*"
 ANYONE = "anyone"
 
-GUARDED = ("packets", "names", "jobs", "agents")
+GUARDED = ("packets", "names", "channels", "teachers", "jobs", "agents")
 """Things of a project, by the part of the path before their name: to outsiders they do not exist."""
 
-FREE = ("leases", "uploads", "tags", "concepts", "enrolments", "tile", "inclusion")
+FREE = ("leases", "uploads", "tags", "concepts", "versions", "enrolments", "tile", "inclusion")
 """What a service looks after itself: outsiders succeed with none of a project's, in whichever words."""
 
 PUBLIC = ("tile", "inclusion")
@@ -58,7 +58,7 @@ class Route:
 
     @property
     def parts(self) -> list[tuple[str, str]]:
-        """``(part before it, name)`` of each parameter."""
+        """``(part before it, name)`` of each parameter; what follows without a part of its own is part of the thing."""
         return re.findall(r"/([\w-]+)/{(\w+)}", self.path)
 
 
@@ -118,6 +118,9 @@ def build(client_of: Callable[[PrivateKey | None], Client], admin: PrivateKey) -
     targets = {
         "packets": published["packet_id"],
         "names": published["name"],
+        "versions": published["version"],
+        "channels": f"{published['name']}/stable",
+        "teachers": published["publisher"],
         "jobs": job["id"],
         "leases": job["id"],
         "agents": "matrix-target",
@@ -149,7 +152,7 @@ def run(found: list[Route], world: World, send: Send) -> list[str]:
 
 
 def _try(route: Route, caller: Caller, world: World, send: Send) -> str | None:
-    path = re.sub(r"/([\w-]+)/{\w+}", lambda each: f"/{each[1]}/{world.targets[each[1]]}", route.path)
+    path = re.sub(r"/([\w-]+)/{\w+}(?:/{\w+})*", lambda each: f"/{each[1]}/{world.targets[each[1]]}", route.path)
     body = b"" if route.method == "GET" else b"{}"
     answer = send(route.method, path, caller.key, body)
     fault = _fault(route, caller, answer, world)
@@ -174,7 +177,7 @@ def _fault(route: Route, caller: Caller, answer: Answer, world: World) -> str | 
 
 def _said(mark: str, route: Route, world: World) -> bool:
     """Whether the caller said the word: an answer may repeat it."""
-    return mark in (world.targets[part] for part, _ in route.parts)
+    return any(world.targets[part].startswith(mark) for part, _ in route.parts)
 
 
 def _refusal(route: Route, caller: Caller) -> tuple[int, str] | None:

@@ -12,7 +12,7 @@ from broker.schemas.types import PacketName
 from broker.services import channels
 from broker.services.agents import Principal
 from broker.services.channels import Move, Seen
-from broker.web.deps import ContextDep, SessionDep, allow
+from broker.web.deps import ContextDep, PublicScopeDep, SessionDep, allow
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
 
@@ -23,6 +23,7 @@ router = APIRouter(prefix="/v1", tags=["channels"])
 
 @router.get("/channels", responses=documented())
 def list_channels(
+    scope: PublicScopeDep,
     session: SessionDep,
     paging: PagingDep,
     response: Response,
@@ -30,7 +31,8 @@ def list_channels(
     channel: Annotated[ChannelWord | None, Query()] = None,
 ) -> ChannelPage:
     """Channels with their present heads, in the order in which they were made; ``fault`` says which not to follow."""
-    rows = channels.page(session, after=paging.cursor or 0, limit=paging.one_more, name=name, channel=channel)
+    after, limit = paging.cursor or 0, paging.one_more
+    rows = channels.page(session, scope, after=after, limit=limit, name=name, channel=channel)
     shown = cut(rows, paging, lambda row: row.channel_id, response)
     return ChannelPage(
         items=[ChannelOut.of(each, channels.etag(each), channels.fault(session, each)) for each in shown]
@@ -38,9 +40,9 @@ def list_channels(
 
 
 @router.get("/channel-heads", responses=documented())
-def list_heads(session: SessionDep, paging: PagingDep, response: Response) -> HeadPage:
+def list_heads(scope: PublicScopeDep, session: SessionDep, paging: PagingDep, response: Response) -> HeadPage:
     """All heads that there ever were, oldest first: each is an entry of the log."""
-    rows = channels.history(session, after=paging.cursor or 0, limit=paging.one_more)
+    rows = channels.history(session, scope, after=paging.cursor or 0, limit=paging.one_more)
     return HeadPage(items=[HeadOut.of(each) for each in cut(rows, paging, lambda row: row.id, response)])
 
 
@@ -52,6 +54,7 @@ def list_heads(session: SessionDep, paging: PagingDep, response: Response) -> He
 def head(
     name: PacketName,
     channel: ChannelWord,
+    _: PublicScopeDep,
     session: SessionDep,
     response: Response,
     if_none_match: Annotated[str | None, Header()] = None,

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -13,7 +14,8 @@ from broker.db import transaction
 from broker.schemas.feed import FeedEventOut, FeedOut, Number
 from broker.schemas.types import PacketName, PageSize
 from broker.services import feed
-from broker.web.deps import Context, ContextDep
+from broker.services.scopes import Scope
+from broker.web.deps import Context, ContextDep, PublicScopeDep
 from broker.web.problems import documented
 from m2kt.errors import M2KTError, Unavailable
 
@@ -28,6 +30,15 @@ EVENT_STREAM = "text/event-stream"
 _STREAM: dict[str, Any] = {EVENT_STREAM: {"schema": {"type": "string"}}}
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What a reader may see and wants to."""
+
+    scope: Scope
+    name: str | None
+    limit: int
+
+
 @router.get(
     "/feed",
     response_model=FeedOut,
@@ -36,6 +47,7 @@ _STREAM: dict[str, Any] = {EVENT_STREAM: {"schema": {"type": "string"}}}
 async def read(
     request: Request,
     context: ContextDep,
+    scope: PublicScopeDep,
     after: Annotated[Number | None, Query(description="a number of this feed; without it, its present end")] = None,
     wait: Annotated[float, Query(ge=0, le=30, allow_inf_nan=False, description="seconds, until there is news")] = 0,
     limit: PageSize = feed.PAGE,
@@ -48,22 +60,20 @@ async def read(
     With `Accept: text/event-stream` the answer goes on until somebody leaves. 410 when what followed is forgotten, or
     when the number is not one of this feed: look at what there is, then go on from the present end.
     """
-    begin = after if last_event_id is None else last_event_id
+    begin, wanted = after if last_event_id is None else last_event_id, _Wanted(scope, name, limit)
     if EVENT_STREAM in accept:
-        found = await run_in_threadpool(_look, context, begin, name, limit)  # its refusal can still be a problem
+        found = await run_in_threadpool(_look, context, begin, wanted)  # its refusal can still be a problem
         _require_room(context)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(_stream(request, context, found, name, limit), 200, headers, EVENT_STREAM)
-    found = await _waited(request, context, begin, name, limit, wait)
+        return StreamingResponse(_stream(request, context, found, wanted), 200, headers, EVENT_STREAM)
+    found = await _waited(request, context, begin, wanted, wait)
     return Response(found.model_dump_json(), 200, {"Cache-Control": "no-store"}, "application/json")
 
 
-async def _waited(
-    request: Request, context: Context, after: int | None, name: str | None, limit: int, wait: float
-) -> FeedOut:
+async def _waited(request: Request, context: Context, after: int | None, wanted: _Wanted, wait: float) -> FeedOut:
     """The first look that found something, or the last one in time. No connection is held in between."""
     end = time.monotonic() + wait
-    found = await run_in_threadpool(_look, context, after, name, limit)
+    found = await run_in_threadpool(_look, context, after, wanted)
     if found.items or not wait:
         return found
     _require_room(context)
@@ -72,7 +82,7 @@ async def _waited(
             if context.closing.begun or await request.is_disconnected():
                 break
             await asyncio.sleep(min(LOOK_SECONDS, max(0.0, end - time.monotonic())))
-            found = await run_in_threadpool(_look, context, found.next, name, limit)
+            found = await run_in_threadpool(_look, context, found.next, wanted)
     return found
 
 
@@ -81,18 +91,16 @@ def _require_room(context: Context) -> None:
         raise Unavailable(f"this broker holds {MAX_READERS} streams already")
 
 
-def _look(context: Context, after: int | None, name: str | None, limit: int) -> FeedOut:
+def _look(context: Context, after: int | None, wanted: _Wanted) -> FeedOut:
     """Committed before anybody is told: a number that is shown stays."""
     with transaction(context.sessions) as session:
         feed.number(session)
     with transaction(context.sessions) as session:
-        found = feed.read(session, after, name=name, limit=limit)
+        found = feed.read(session, after, wanted.scope, name=wanted.name, limit=wanted.limit)
         return FeedOut(items=[FeedEventOut.of(each) for each in found.events], next=found.next)
 
 
-async def _stream(
-    request: Request, context: Context, found: FeedOut, name: str | None, limit: int
-) -> AsyncIterator[str]:
+async def _stream(request: Request, context: Context, found: FeedOut, wanted: _Wanted) -> AsyncIterator[str]:
     quiet = 0
     with context.closing.stream():
         begin = found.items[0].id - 1 if found.items else found.next
@@ -108,6 +116,6 @@ async def _stream(
             if not found.items:
                 await asyncio.sleep(LOOK_SECONDS)
             try:
-                found = await run_in_threadpool(_look, context, found.next, name, limit)
+                found = await run_in_threadpool(_look, context, found.next, wanted)
             except M2KTError:
                 return  # the database is away, or a slow reader was overtaken: whoever comes back is told which

@@ -10,7 +10,7 @@ from broker.schemas.lineage import LineageOut, OutcomesOut, RecallOut, RecallPag
 from broker.schemas.types import AgentName, PacketRef
 from broker.services import lineage, outcomes, packets, recalls
 from broker.services.agents import Principal
-from broker.web.deps import SessionDep, allow
+from broker.web.deps import PublicScopeDep, SessionDep, allow
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
 from m2kt.errors import Forbidden
@@ -29,6 +29,7 @@ class Direction(StrEnum):
 @router.get("/packets/{packet_id}/lineage", responses=documented(404))
 def show_lineage(
     packet_id: PacketRef,
+    scope: PublicScopeDep,
     session: SessionDep,
     paging: PagingDep,
     response: Response,
@@ -37,25 +38,25 @@ def show_lineage(
 ) -> LineageOut:
     """Ancestors or descendants within ``depth`` steps, oldest first; each names its own parents."""
     packets.get(session, packet_id)
-    found = lineage.walk(session, packet_id, up=direction == Direction.ANCESTORS, depth=depth)
+    found = lineage.walk(session, packet_id, scope, up=direction == Direction.ANCESTORS, depth=depth)
     rows = lineage.page(session, found, after=paging.cursor or 0, limit=paging.one_more)
     shown = cut(rows, paging, lambda row: row.seq, response)
-    parents = lineage.parents(session, [packet_id, *(each.packet_id for each in shown)])
+    parents = lineage.parents(session, [packet_id, *(each.packet_id for each in shown)], scope)
     items = [RelativeOut.of(each, found.depths[each.packet_id], parents[each.packet_id]) for each in shown]
     return LineageOut(packet_id=packet_id, parents=parents[packet_id], truncated=found.truncated, items=items)
 
 
 @router.get("/packets/{packet_id}/outcomes", responses=documented(404))
-def packet_outcomes(packet_id: PacketRef, session: SessionDep) -> OutcomesOut:
+def packet_outcomes(packet_id: PacketRef, _: PublicScopeDep, session: SessionDep) -> OutcomesOut:
     """What a packet did to its students; the signed reports themselves are among its attestations."""
     packets.get(session, packet_id)
     return OutcomesOut.of(outcomes.of_packet(session, packet_id))
 
 
 @router.get("/teachers/{name}/outcomes", responses=documented(404))
-def teacher_outcomes(name: AgentName, session: SessionDep) -> OutcomesOut:
+def teacher_outcomes(name: AgentName, scope: PublicScopeDep, session: SessionDep) -> OutcomesOut:
     """What all packets that this agent published did to their students."""
-    return OutcomesOut.of(outcomes.of_publisher(session, name))
+    return OutcomesOut.of(outcomes.of_publisher(session, name, scope))
 
 
 @router.get("/packets/{packet_id}/recall", responses=documented(401, 403, 404))
@@ -64,7 +65,8 @@ def packet_recall(
 ) -> RecallPage:
     """Students that have this packet, or one that was made of it, where these were taken back: whom to tell."""
     packets.get(session, packet_id)
-    rows = recalls.of_packet(session, packet_id, after=paging.cursor or 0, limit=paging.one_more)
+    after, limit = paging.cursor or 0, paging.one_more
+    rows = recalls.of_packet(session, packet_id, caller.scope, after=after, limit=limit)
     return RecallPage(items=[RecallOut.of(each) for each in cut(list(rows), paging, lambda row: row.id, response)])
 
 
@@ -79,5 +81,6 @@ def agent_recalls(
     """What the calling student should put away; it is done once the student has reported `removed`."""
     if agent not in (None, caller.name) and caller.role == Role.STUDENT:
         raise Forbidden("a student asks for its own recalls")
-    rows = recalls.for_agent(session, agent or caller.name, after=paging.cursor or 0, limit=paging.one_more)
+    after, limit = paging.cursor or 0, paging.one_more
+    rows = recalls.for_agent(session, agent or caller.name, caller.scope, after=after, limit=limit)
     return RecallPage(items=[RecallOut.of(each) for each in cut(list(rows), paging, lambda row: row.id, response)])

@@ -14,7 +14,7 @@ from broker.services.agents import PUBLISHING, Principal
 from broker.services.publishing import Published
 from broker.services.search import Filters
 from broker.services.versions import exact, latest
-from broker.web.deps import Body, CallerDep, DeskDep, PublicScopeDep, PublisherDep, SessionDep, allow, binary_body
+from broker.web.deps import Body, DeskDep, PublicScopeDep, PublisherDep, SessionDep, allow, binary_body
 from broker.web.once import OnceDep
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
@@ -120,14 +120,14 @@ def revoke(packet_id: PacketRef, body: RevokeIn, caller: SignerDep, desk: DeskDe
 
 
 @router.post("/packets/{packet_id}/yank", responses=documented(401, 403, 404, 409))
-def yank(packet_id: PacketRef, body: RevokeIn, caller: CallerDep, desk: DeskDep, session: SessionDep) -> PacketOut:
+def yank(packet_id: PacketRef, body: RevokeIn, caller: SignerDep, desk: DeskDep, session: SessionDep) -> PacketOut:
     """Advise against a packet: pulls by its id go on with a `Warning`, lists and channels lead to it no more."""
     packet = packets.yank(session, desk.key, packet_id, reason=body.reason, by=caller)
     return PacketOut.of(packet, packets.signatures(session, [packet_id])[packet_id])
 
 
 @router.post("/packets/{packet_id}/unyank", responses=documented(401, 403, 404, 409))
-def unyank(packet_id: PacketRef, body: RevokeIn, caller: CallerDep, desk: DeskDep, session: SessionDep) -> PacketOut:
+def unyank(packet_id: PacketRef, body: RevokeIn, caller: SignerDep, desk: DeskDep, session: SessionDep) -> PacketOut:
     """Take that advice back."""
     packet = packets.unyank(session, desk.key, packet_id, reason=body.reason, by=caller)
     return PacketOut.of(packet, packets.signatures(session, [packet_id])[packet_id])
@@ -140,14 +140,14 @@ def versions(name: PacketName, _: PublicScopeDep, session: SessionDep, yanked: b
 
 
 @router.get("/names/{name:path}/versions/{version}", responses=documented(404))
-def exact_version(name: PacketName, version: VersionText, session: SessionDep) -> PacketDetail:
+def exact_version(name: PacketName, version: VersionText, _: PublicScopeDep, session: SessionDep) -> PacketDetail:
     """One version, whatever its state: how one finds what was yanked."""
     packet = exact(session, name, version)
     return PacketDetail.of(packet, packets.signatures(session, [packet.packet_id])[packet.packet_id])
 
 
 @router.get("/names/{name:path}/latest", responses=documented(404))
-def latest_version(name: PacketName, session: SessionDep, pre: bool = False) -> PacketDetail:
+def latest_version(name: PacketName, _: PublicScopeDep, session: SessionDep, pre: bool = False) -> PacketDetail:
     """The highest approved version (semantic versioning 2.0.0); with ``pre``, or where there is nothing else,
     pre-releases count."""
     packet = latest(session, name, pre=pre)

@@ -1,8 +1,7 @@
 """Bytes: every blob's, whether anybody may pull it or not."""
 
-from hashlib import sha256
-
 from collections.abc import Iterable
+from hashlib import sha256
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session

@@ -1,4 +1,7 @@
-"""What is in force at which student, derived from their signed outcomes: so that a recall reaches those it concerns."""
+"""What is in force at which student, one row for each packet: what a heartbeat reads instead of all reports.
+
+`broker.services.outcomes` decides; this only keeps its last word.
+"""
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -6,22 +9,16 @@ from sqlalchemy.orm import Session
 
 from broker.models import Activation, AgentKey
 
-DECISIONS = {"accepted": True, "unverified": True, "recalled": False, "removed": False}
-"""Whether the packet is in force after an outcome. Any other one (``rolled-back``) left the student as it was."""
 
-
-def note(session: Session, signer: str, packet_id: str, decision: str) -> None:
-    """Remember what the holder of the key ``signer`` said about a packet."""
-    if decision not in DECISIONS:
-        return
-    active = DECISIONS[decision]
+def note(session: Session, signer: str, packet_id: str, *, held: bool) -> None:
+    """Remember whether the holder of the key ``signer`` has a packet since its last report."""
     agent = session.scalar(select(AgentKey.agent_id).where(AgentKey.key_id == signer))
     if agent is None:  # a holder whom the settings name gets no orders
         return
-    row = insert(Activation).values(agent_id=agent, packet_id=packet_id, active=active)
+    row = insert(Activation).values(agent_id=agent, packet_id=packet_id, active=held)
     session.execute(
         row.on_conflict_do_update(
             index_elements=[Activation.agent_id, Activation.packet_id],
-            set_={"active": active, "at": func.clock_timestamp()},
+            set_={"active": held, "at": func.clock_timestamp()},
         )
     )

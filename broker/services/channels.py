@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from broker.models import Channel, ChannelHead, Packet, PacketState, Role
 from broker.services import feed, keyring, lifecycle, packets, tlog, versions
 from broker.services.agents import Principal
+from broker.services.scopes import Scope
 from m2kt.client.predicates import CHANNEL
 from m2kt.errors import (
     ChannelUnusable,
@@ -114,6 +115,7 @@ def get(session: Session, name: str, channel: str) -> ChannelHead:
     wanted = _heads().where(Channel.name == name, Channel.channel == channel)
     head = session.scalars(wanted).first()
     if head is None:
+        _owner(session, name)
         raise NotFound(f"{name} has no channel {channel}", hint="List them with `m2kt channel list`.")
     if (why := fault(session, head)) is not None:
         raise ChannelUnusable(f"the channel {channel} of {name} leads to {head.version}, and {why}")
@@ -131,18 +133,20 @@ def fault(session: Session, head: ChannelHead) -> str | None:
     return None
 
 
-def page(session: Session, *, after: int, limit: int, name: str | None, channel: str | None) -> list[ChannelHead]:
+def page(
+    session: Session, scope: Scope, *, after: int, limit: int, name: str | None, channel: str | None
+) -> list[ChannelHead]:
     """Present heads, in the order in which their channels were made, from the one behind channel ``after``."""
-    wanted = _heads().where(Channel.id > after).order_by(Channel.id).limit(limit)
+    wanted = _heads().where(Channel.id > after, _within(scope)).order_by(Channel.id).limit(limit)
     for column, value in ((Channel.name, name), (Channel.channel, channel)):
         if value is not None:
             wanted = wanted.where(column == value)
     return list(session.scalars(wanted))
 
 
-def history(session: Session, *, after: int, limit: int) -> list[ChannelHead]:
+def history(session: Session, scope: Scope, *, after: int, limit: int) -> list[ChannelHead]:
     """All heads that there ever were, oldest first."""
-    wanted = select(ChannelHead).where(ChannelHead.id > after).order_by(ChannelHead.id).limit(limit)
+    wanted = select(ChannelHead).where(ChannelHead.id > after, _within(scope)).order_by(ChannelHead.id).limit(limit)
     return list(session.scalars(wanted))
 
 
@@ -173,14 +177,19 @@ def _renewed(session: Session, key: PrivateKey, row: Channel, ends: datetime, li
 
 
 def _require_owner(session: Session, name: str, by: Principal) -> None:
-    first = select(Packet.publisher).where(Packet.name == name).order_by(Packet.seq).limit(1)
-    owner = session.scalar(first)
-    if owner is None:
-        raise NotFound(f"there is no packet named {name}")
+    owner = _owner(session, name)
     if by.role != Role.ADMIN and by.name != owner:
         raise Forbidden(
             f"the channels of {name} are moved by {owner}, who published its first packet, or administrators"
         )
+
+
+def _owner(session: Session, name: str) -> str:
+    """Who published the first packet of this name."""
+    owner = session.scalar(select(Packet.publisher).where(Packet.name == name).order_by(Packet.seq).limit(1))
+    if owner is None:
+        raise NotFound(f"there is no packet named {name}")
+    return owner
 
 
 def _require_good(session: Session, packet: Packet) -> None:
@@ -204,6 +213,12 @@ def _present(session: Session, row: Channel) -> ChannelHead | None:
 
 def _is_present() -> ColumnElement[bool]:
     return (ChannelHead.channel_id == Channel.id) & (ChannelHead.serial == Channel.serial)
+
+
+def _within(scope: Scope) -> ColumnElement[bool]:
+    """Heads that lead to packets of these projects."""
+    theirs = select(Packet.packet_id).where(Packet.packet_id == ChannelHead.packet_id, scope.within(Packet.project))
+    return theirs.exists()
 
 
 def _heads() -> Select[ChannelHead]:

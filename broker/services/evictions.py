@@ -3,9 +3,8 @@
 from sqlalchemy import case, false, update
 from sqlalchemy.orm import Session
 
-from broker.db import ring_after_commit
 from broker.models import Job, JobState
-from broker.services import needs, outbox, trail
+from broker.services import intake, needs, trail
 from broker.services.jobs import NOW
 
 
@@ -36,8 +35,7 @@ def evict(session: Session, holder: str, why: str, *, counted: bool) -> int:
         what = "lease-lost" if row.state == JobState.QUEUED else row.state
         trail.note(session, row.id, what, row.attempt, row.fence, why=why)
         if row.state == JobState.QUEUED:
-            outbox.post(session, outbox.RING, job=str(row.id))
-            ring_after_commit(session, row.id)
+            intake.ring(session, row.id)
         else:
-            needs.settle(session, row.id, row.state)
+            needs.settle(session, [row.id], row.state)
     return len(ended)

@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
-from broker.models import FeedEvent
+from broker.models import FeedEvent, Packet
+from broker.services.scopes import EVERYWHERE, Scope
 from m2kt.errors import FeedGone
 
 PUBLISHED, SIGNED, STATE, CHANNEL, RECALL, OUTCOME = (
@@ -74,8 +75,11 @@ def number(session: Session) -> int:
     return int(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE has one
 
 
-def read(session: Session, after: int | None, *, name: str | None = None, limit: int = PAGE) -> Stretch:
-    """Events behind number ``after``, at most ``limit``; without it, none, and the feed's present end.
+def read(
+    session: Session, after: int | None, scope: Scope = EVERYWHERE, *, name: str | None = None, limit: int = PAGE
+) -> Stretch:
+    """Events of these projects behind number ``after``, at most ``limit``; without it, none, and the feed's present
+    end.
 
     `FeedGone` for a number whose followers are forgotten, and for one that the feed has never had.
     """
@@ -85,6 +89,9 @@ def read(session: Session, after: int | None, *, name: str | None = None, limit:
     if after > last:
         raise FeedGone(f"the feed has no event {after}, it ends at {last}: it is another feed, or was restored")
     wanted = select(FeedEvent).where(FeedEvent.number > after, FeedEvent.number <= last)
+    if scope != EVERYWHERE:
+        theirs = select(Packet.packet_id).where(Packet.packet_id == FeedEvent.packet_id, scope.within(Packet.project))
+        wanted = wanted.where(theirs.exists())
     if name is not None:
         wanted = wanted.where(FeedEvent.name == name)
     found = session.scalars(wanted.order_by(FeedEvent.number).limit(limit)).all()

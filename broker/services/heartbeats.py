@@ -10,10 +10,10 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from broker.models import PacketState
 from broker.services import leases, trail
 from broker.services.agents import Principal
 from broker.services.leases import Held, Lost, owner
+from broker.services.recalls import RECALLED
 from m2kt.errors import SessionEnded, SessionRequired
 
 _BEAT = text(
@@ -35,15 +35,13 @@ _BEAT = text(
     )
     SELECT clock_timestamp() AS now, me.epoch, me.draining,
         (SELECT jsonb_object_agg(id, attempt) FROM kept) AS kept,
-        (SELECT jsonb_object_agg(p.packet_id, COALESCE(p.reason, ''))
-            FROM activations v JOIN packets p USING (packet_id)
-            WHERE v.agent_id = :agent AND v.active AND p.state = ANY(:recalled)) AS recalls
+        (SELECT jsonb_object_agg(p.packet_id, COALESCE(r.reason, p.reason, ''))
+            FROM activations v JOIN packets p USING (packet_id) LEFT JOIN restatements r USING (packet_id)
+            WHERE v.agent_id = :agent AND v.active
+            AND (p.state = ANY(:recalled) OR r.packet_id IS NOT NULL)) AS recalls
     FROM me
     """
 ).bindparams(bindparam("held", type_=JSONB))
-
-RECALLED = (PacketState.REVOKED,)
-"""States that a packet in force may not be in."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,8 @@ class Beat:
     draining: datetime | None
     lost: list[Lost]
     recalls: dict[str, str]
-    """Packets that the student has in force and that were revoked, each with the reason."""
+    """Packets that the student has in force and that were taken back, each with the reason: what `recalls.for_agent`
+    says of it."""
 
 
 def beat(session: Session, agent: Principal, held: Collection[Held], lease_seconds: float) -> Beat:
@@ -71,7 +70,7 @@ def beat(session: Session, agent: Principal, held: Collection[Held], lease_secon
             "held": told,
             "owner": owner(agent, agent.session),
             "lease": lease_seconds,
-            "recalled": [each.value for each in RECALLED],
+            "recalled": sorted(RECALLED),
         },
     ).one_or_none()
     if row is None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ARRAY, ScalarSelect, Text, any_, func, literal, select
+from sqlalchemy import ARRAY, ScalarSelect, Select, Text, any_, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from broker.models import Packet, PacketParent, PacketState, Restatement
+from broker.services.scopes import EVERYWHERE, Scope
 from m2kt.errors import ParentRefused
 
 MAX_DEPTH = 64
@@ -32,8 +34,9 @@ def lock(session: Session) -> None:
     session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
 
-def link(session: Session, packet: Packet, parents: Sequence[str]) -> None:
-    """Write down what a new packet was made of. `ParentRefused` for parents that are unknown, rejected or revoked.
+def link(session: Session, packet: Packet, parents: Sequence[str], scope: Scope = EVERYWHERE) -> None:
+    """Write down what a new packet was made of. `ParentRefused` for parents that are unknown (to its publisher's
+    ``scope``), rejected or revoked.
 
     There can be no cycle: a packet's id follows from its parents' ids, and they were here before it.
     """
@@ -43,7 +46,7 @@ def link(session: Session, packet: Packet, parents: Sequence[str]) -> None:
     rows = session.execute(
         select(Packet.packet_id, Packet.state, Restatement.packet_id.label("restated"))
         .outerjoin(Restatement, Restatement.packet_id == Packet.packet_id)
-        .where(Packet.packet_id.in_(parents), Packet.packet_id != packet.packet_id)
+        .where(Packet.packet_id.in_(parents), Packet.packet_id != packet.packet_id, scope.within(Packet.project))
     ).all()
     states = {row.packet_id: row.state for row in rows}
     for each in parents:
@@ -66,12 +69,12 @@ def family(packet_id: str) -> ScalarSelect[str]:
     return select(start.union(below).c.id).scalar_subquery()
 
 
-def walk(session: Session, packet_id: str, *, up: bool, depth: int) -> Walk:
+def walk(session: Session, packet_id: str, scope: Scope = EVERYWHERE, *, up: bool, depth: int) -> Walk:
     """Ancestors (``up``) or descendants within ``depth`` steps, level by level: each packet once, at its least
-    distance, and never more than `MAX_NODES`."""
+    distance, and never more than `MAX_NODES`. What is outside of ``scope`` is not seen, nor what lies behind it."""
     found, level = {packet_id: 0}, [packet_id]
     for step in range(1, depth + 2):
-        level = [each for each in _next(session, level, up=up) if each not in found]
+        level = [each for each in _next(session, level, scope, up=up) if each not in found]
         if not level or step > depth or len(found) > MAX_NODES:
             break
         found |= dict.fromkeys(level[: MAX_NODES + 1 - len(found)], step)
@@ -79,12 +82,19 @@ def walk(session: Session, packet_id: str, *, up: bool, depth: int) -> Walk:
     return Walk(found, truncated=bool(level))
 
 
-def _next(session: Session, level: Sequence[str], *, up: bool) -> Sequence[str]:
+def _next(session: Session, level: Sequence[str], scope: Scope, *, up: bool) -> Sequence[str]:
     here, there = PacketParent.parent_id, PacketParent.child_id
     if up:
         here, there = there, here
     among = any_(literal(list(level), ARRAY(Text)))
-    return session.scalars(select(there).where(here == among).distinct()).all()
+    return session.scalars(_seen(select(there).where(here == among), there, scope).distinct()).all()
+
+
+def _seen(wanted: Select[Any], end: InstrumentedAttribute[str], scope: Scope) -> Select[Any]:
+    """Edges whose ``end`` is of these projects."""
+    if scope == EVERYWHERE:
+        return wanted
+    return wanted.join(Packet, Packet.packet_id == end).where(scope.within(Packet.project))
 
 
 def page(session: Session, among: Walk, *, after: int, limit: int) -> list[Packet]:
@@ -94,10 +104,11 @@ def page(session: Session, among: Walk, *, after: int, limit: int) -> list[Packe
     return list(session.scalars(wanted.order_by(Packet.seq).limit(limit)))
 
 
-def parents(session: Session, packet_ids: Sequence[str]) -> dict[str, list[str]]:
-    """What each of these packets was made of."""
+def parents(session: Session, packet_ids: Sequence[str], scope: Scope = EVERYWHERE) -> dict[str, list[str]]:
+    """What each of these packets was made of, as far as it is of these projects."""
     found: dict[str, list[str]] = {each: [] for each in packet_ids}
-    wanted = select(PacketParent).where(PacketParent.child_id.in_(packet_ids))
+    edges = select(PacketParent).where(PacketParent.child_id.in_(packet_ids))
+    wanted = _seen(edges, PacketParent.parent_id, scope)
     for row in session.scalars(wanted.order_by(PacketParent.child_id, PacketParent.parent_id)):
         found[row.child_id].append(row.parent_id)
     return found

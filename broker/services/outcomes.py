@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from broker.models import TAKEN, Attestation, OutcomeReport, Packet, Role
 from broker.services import activations, attestations, feed
 from broker.services.agents import Standing, holders
+from broker.services.scopes import Scope
 from m2kt.client.predicates import OUTCOME
 from m2kt.errors import NotFound, NotPullable, SignatureError
 
@@ -64,17 +65,18 @@ def report(session: Session, standing: Standing, packet: Packet, envelope: bytes
     decision, told = _decision(said), figures(said)
     student = holders(session, standing, [signer], {Role.STUDENT})[0].name
     row = attestations.record(session, packet.packet_id, OUTCOME, envelope, signer)
+    held = _holds(session, packet.packet_id, student, decision)
     values = {
         "attestation_id": row.id,
         "packet_id": packet.packet_id,
         "student": student,
         "decision": decision,
-        "held": _holds(session, packet.packet_id, student, decision),
+        "held": held,
         **told,
     }
     fresh = insert(OutcomeReport).values(values).on_conflict_do_nothing().returning(OutcomeReport.attestation_id)
     if session.execute(fresh).first() is not None:
-        activations.note(session, signer, packet.packet_id, decision)
+        activations.note(session, signer, packet.packet_id, held=held)
         feed.note(session, feed.OUTCOME, packet.packet_id, packet.name, packet.version, decision=decision)
     return row
 
@@ -125,9 +127,9 @@ def of_packet(session: Session, packet_id: str) -> Sum:
     return _sum(session, OutcomeReport.packet_id == packet_id, 1)
 
 
-def of_publisher(session: Session, name: str) -> Sum:
-    """Over all packets that this agent published; `NotFound` for one that has published nothing."""
-    mine = select(Packet.packet_id).where(Packet.publisher == name)
+def of_publisher(session: Session, name: str, scope: Scope) -> Sum:
+    """Over all packets that this agent published in these projects; `NotFound` for one that has published nothing."""
+    mine = select(Packet.packet_id).where(Packet.publisher == name, scope.within(Packet.project))
     count = session.scalars(select(func.count()).select_from(mine.subquery())).one()
     if not count:
         raise NotFound(f"{name} has published no packet")

@@ -145,7 +145,8 @@ def _store(session: Session, desk: Desk, upload: _Upload, publisher: Principal, 
     _write_receipt(session, desk, packet, publisher)
     feed.note(session, feed.PUBLISHED, packet.packet_id, packet.name, packet.version, holds=packet.kind)
     _ensure_scan(session, packet, publisher)
-    lineage.link(session, packet, manifest["parents"])  # last: until the commit, nobody can be taken back
+    # Last: until the commit, nobody can be taken back.
+    lineage.link(session, packet, manifest["parents"], publisher.scope)
     return packet
 
 

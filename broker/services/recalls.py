@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from broker.models import OutcomeReport, Packet, PacketState, Restatement
 from broker.services import lineage
+from broker.services.scopes import EVERYWHERE, Scope
 
 RECALLED = frozenset({PacketState.REVOKED, PacketState.REJECTED, PacketState.QUARANTINED})
 """States in which no student should go on using a packet that it has."""
@@ -33,14 +34,18 @@ class Recall:
     """When the student reported that it has it."""
 
 
-def for_agent(session: Session, name: str, *, after: int = 0, limit: int = 200) -> Sequence[Recall]:
+def for_agent(
+    session: Session, name: str, scope: Scope = EVERYWHERE, *, after: int = 0, limit: int = 200
+) -> Sequence[Recall]:
     """What this student should put away, in the order of its reports."""
-    return _due(session, OutcomeReport.student == name, after, limit)
+    return _due(session, OutcomeReport.student == name, scope, after, limit)
 
 
-def of_packet(session: Session, packet_id: str, *, after: int = 0, limit: int = 200) -> Sequence[Recall]:
+def of_packet(
+    session: Session, packet_id: str, scope: Scope = EVERYWHERE, *, after: int = 0, limit: int = 200
+) -> Sequence[Recall]:
     """Who should put away this packet, or what was made of it: whatever of them was taken back."""
-    return _due(session, OutcomeReport.packet_id.in_(lineage.family(packet_id)), after, limit)
+    return _due(session, OutcomeReport.packet_id.in_(lineage.family(packet_id)), scope, after, limit)
 
 
 def holders(session: Session, packet_ids: Collection[str]) -> Counter[str]:
@@ -49,13 +54,13 @@ def holders(session: Session, packet_ids: Collection[str]) -> Counter[str]:
     return Counter(session.scalars(select(latest.c.packet_id).where(latest.c.held)))
 
 
-def _due(session: Session, whose: ColumnElement[bool], after: int, limit: int) -> list[Recall]:
+def _due(session: Session, whose: ColumnElement[bool], scope: Scope, after: int, limit: int) -> list[Recall]:
     latest = _latest(whose).subquery()
     wanted = (
         select(latest, Packet.name, Packet.version, Packet.state, Packet.reason, Restatement.reason.label("restated"))
         .join(Packet, Packet.packet_id == latest.c.packet_id)
         .outerjoin(Restatement, Restatement.packet_id == Packet.packet_id)
-        .where(latest.c.held, latest.c.id > after)
+        .where(latest.c.held, latest.c.id > after, scope.within(Packet.project))
         .where(or_(Packet.state.in_(RECALLED), Restatement.packet_id.is_not(None)))
         .order_by(latest.c.id)
         .limit(limit)

@@ -57,6 +57,8 @@ def _of_agent(session: Session, name: str) -> str | None:
 GUARDED: Mapping[str, Guarded] = {
     "packets": Guarded(_of_packet, "there is no packet {}"),
     "names": Guarded(_of_name, "there is no packet named {}"),
+    "channels": Guarded(_of_name, "there is no packet named {}"),
+    "teachers": Guarded(_of_agent, "{} has published no packet"),
     "jobs": Guarded(_of_job, "there is no job {}", "List the jobs with GET /v1/jobs."),
     "agents": Guarded(_of_agent, "there is no agent {}", "List them with `m2kt agent list`."),
 }
@@ -67,6 +69,7 @@ FREE: Mapping[str, str] = {
     "uploads": "an upload is its publisher's alone: to others there is none",
     "tags": "a word, on a packet, which is guarded",
     "concepts": "a row of a packet, which is guarded",
+    "versions": "a version of a name, which is guarded",
     "enrolments": "the service asks for the scope itself",
     "tile": "the log holds digests only",
     "inclusion": "the log holds digests only",

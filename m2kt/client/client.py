@@ -181,7 +181,8 @@ class Client(AgentCalls, JobCalls, LifecycleCalls):
     def versions(self, name: str, *, yanked: bool = False) -> Sequence[Json]:
         """All versions of a name, newest first; with ``yanked`` also those."""
         path, params = f"/v1/names/{quote(name)}/versions", {"yanked": "true"} if yanked else {}
-        found: Sequence[Json] = json_of(self._transport.send("GET", path, params=params, signed=False))["items"]
+        response = self._transport.send("GET", path, params=params, signed=self._transport.has_key)
+        found: Sequence[Json] = json_of(response)["items"]
         return found
 
     def attestations(self, packet_id: str) -> Iterator[Json]:

@@ -28,7 +28,8 @@ class LifecycleCalls(Calls):
     def latest(self, name: str, *, pre: bool = False) -> Json:
         """The highest approved version; ``pre`` counts pre-releases, too."""
         params = {"pre": "true"} if pre else {}
-        return json_of(self._transport.send("GET", f"/v1/names/{quote(name)}/latest", params=params, signed=False))
+        path, signed = f"/v1/names/{quote(name)}/latest", self._transport.has_key
+        return json_of(self._transport.send("GET", path, params=params, signed=signed))
 
     def yank(self, packet_id: str, reason: str) -> Json:
         """Advise against a packet: exact pulls go on with a warning, nobody is led to it."""
@@ -77,7 +78,8 @@ class LifecycleCalls(Calls):
     def parents(self, packet_id: str) -> Sequence[str]:
         """What the broker has as the parents of a packet; its signed manifest has the truth."""
         path, params = f"/v1/packets/{quote(packet_id)}/lineage", {"depth": 1, "limit": 1}
-        found: Sequence[str] = json_of(self._transport.send("GET", path, params=params, signed=False))["parents"]
+        response = self._transport.send("GET", path, params=params, signed=self._transport.has_key)
+        found: Sequence[str] = json_of(response)["parents"]
         return found
 
     def outcomes(self, packet_id: str) -> Json:
@@ -105,7 +107,7 @@ class LifecycleCalls(Calls):
         `FeedGone` when what followed is forgotten: look at what there is, then begin at the present end.
         """
         params = {"after": after, "wait": f"{wait:g}", "name": name, "limit": limit}
-        return json_of(self._transport.send("GET", "/v1/feed", params=params, signed=False))
+        return json_of(self._transport.send("GET", "/v1/feed", params=params, signed=self._transport.has_key))
 
     def follow_feed(
         self, after: int | None = None, *, name: str | None = None, patience: float = 60.0

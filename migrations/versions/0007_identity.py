@@ -76,15 +76,6 @@ def _activations() -> None:
         sa.Column("at", TIMESTAMP, server_default=sa.func.clock_timestamp(), nullable=False),
     )
     op.create_index("ix_activations_packet_id", "activations", ["packet_id"])
-    # What students have reported so far: the last word of each about each packet.
-    op.execute(
-        "INSERT INTO activations (agent_id, packet_id, active) "
-        "SELECT DISTINCT ON (k.agent_id, a.packet_id) k.agent_id, a.packet_id, true "
-        "FROM attestations a JOIN agent_keys k ON k.key_id = a.signer, "
-        "LATERAL (SELECT convert_from(decode(convert_from(a.envelope, 'UTF8')::jsonb ->> 'payload', 'base64'), 'UTF8')"
-        "::jsonb -> 'predicate' ->> 'decision' AS decision) said "
-        "WHERE a.predicate_type = 'urn:m2kt:outcome:v1' AND said.decision IN ('accepted', 'unverified')"
-    )
 
 
 def downgrade() -> None:

@@ -121,6 +121,14 @@ def _outcomes() -> None:
         WINDOW so_far AS (PARTITION BY packet_id, student ORDER BY id)
         """
     )
+    # The last word of each student about each packet: what heartbeats read.
+    op.execute(
+        "INSERT INTO activations (agent_id, packet_id, active) "
+        "SELECT DISTINCT ON (agents.id, packet_id) agents.id, packet_id, held "
+        "FROM outcomes JOIN agents ON agents.name = outcomes.student "
+        "ORDER BY agents.id, packet_id, attestation_id DESC "
+        "ON CONFLICT (agent_id, packet_id) DO UPDATE SET active = excluded.active"
+    )
 
 
 def _feed() -> None:

@@ -49,8 +49,10 @@ def test_packets_and_reports_from_before_keep_their_parents_and_decisions(databa
         with psycopg.connect(plain) as new:
             assert new.execute("SELECT child_id, parent_id FROM packet_parents").fetchall() == [(child, parent)]
             told = new.execute("SELECT student, decision, held FROM outcomes ORDER BY attestation_id").fetchall()
+            active = new.execute("SELECT packet_id, active FROM activations").fetchall()
             ends = new.execute("SELECT count(*) FROM packets WHERE good_until > now() + interval '89 days'").fetchone()
     assert told == [("stu", "rolled-back", False), ("stu", "accepted", True), ("stu", "rolled-back", True)]
+    assert active == [(child, True)]
     assert ends == (2,)
 
 

@@ -10,7 +10,7 @@ from broker.main import create_app
 from broker.models import Role
 from broker.services import agents
 from m2kt.client import OUTCOME, Client
-from m2kt.errors import Conflict, Forbidden, NotFound, SignatureError, UnknownKey
+from m2kt.errors import Conflict, Forbidden, NotFound, ParentRefused, SignatureError, UnknownKey
 from m2kt.packet import PacketId
 from m2kt.signing import sign_packet
 from m2kt.signing.keys import generate
@@ -162,3 +162,83 @@ def test_the_pages_show_public_projects_only(member, http):
 def test_things_in_paths_that_are_no_names_are_refused_as_before(http):
     for path in ("/v1/packets/%00", "/v1/jobs/x", "/v1/agents/%00/revoke", "/v1/names/%00/versions"):
         assert http.get(path).status_code in (404, 405, 422)
+
+
+@pytest.fixture
+def kin(member, client_of, keys, run_scans):
+    """A packet of alpha and one of beta that was made of it, a channel, and a student of each that has its own."""
+    (alpha, key), every = member("teacher", "alpha"), client_of(keys.admin)
+    root = alpha.publish(packet(key))["packet_id"]
+    made = sign_packet(make_packet("beta/child", parents=[root]), keys.admin)
+    child = every.publish(made, project="beta")["packet_id"]
+    run_scans()
+    alpha.move_channel("alpha/chains", "stable", packet_id=root, etag=None)
+    for project, each in (("alpha", root), ("beta", child)):
+        student, key = member("student", project)
+        student.report_outcome(attest(PacketId(each), OUTCOME, {"decision": "accepted"}, key))
+    return root, child
+
+
+def test_lineage_ends_where_a_project_does(kin, member, client_of, keys):
+    root, child = kin
+    alpha, beta, every = member("auditor", "alpha")[0], member("auditor", "beta")[0], client_of(keys.admin)
+    assert [each["packet_id"] for each in every.lineage(child)] == [root]
+    assert every.parents(child) == [root]
+    assert [each["packet_id"] for each in every.lineage(root, "descendants")] == [child]
+    assert list(beta.lineage(child)) == list(beta.parents(child)) == list(alpha.lineage(root, "descendants")) == []
+    for call in (beta.lineage, beta.recall_list):
+        with pytest.raises(NotFound):
+            list(call(root))
+    with pytest.raises(NotFound):
+        beta.outcomes(root)
+
+
+def test_a_packet_has_no_parents_that_its_publisher_does_not_see(kin, member):
+    beta, key = member("teacher", "beta")
+    with pytest.raises(ParentRefused, match="not known"):
+        beta.publish(sign_packet(make_packet("beta/other", parents=[kin[0]]), key))
+
+
+def test_the_feed_and_the_channels_tell_members_only(kin, member, client_of, keys):
+    root, child = kin
+    alpha, beta, every = member("auditor", "alpha")[0], member("auditor", "beta")[0], client_of(keys.admin)
+
+    def told(client):
+        return {each["packet_id"] for each in client.feed(0)["items"]}
+
+    assert (told(alpha), told(beta), told(every), told(client_of(None))) == ({root}, {child}, {root, child}, set())
+    assert alpha.feed(0)["next"] == beta.feed(0)["next"]
+    for client, there in ((alpha, 1), (every, 1), (beta, 0), (client_of(None), 0)):
+        assert len(list(client.channels())) == len(list(client.channel_heads())) == there
+    assert alpha.latest("alpha/chains")["packet_id"] == alpha.version("alpha/chains", "1.0.0")["packet_id"] == root
+    for call in (beta.latest, lambda name: beta.version(name, "1.0.0")):
+        with pytest.raises(NotFound):
+            call("alpha/chains")
+
+
+def test_nobody_moves_a_channel_of_another_project(kin, member):
+    beta, _ = member("admin", "beta")
+    said = []
+    for name in ("alpha/chains", "alpha/nothing"):
+        with pytest.raises(NotFound) as caught:
+            beta.move_channel(name, "stable", packet_id=kin[0], etag="*")
+        said.append((caught.value.detail.replace(name, "X"), caught.value.hint))
+    assert said[0] == said[1]
+    with pytest.raises(NotFound):
+        beta.yank(kin[0], "no")
+
+
+def test_recalls_and_sums_are_those_of_ones_own_projects(kin, member, client_of, keys):
+    root, child = kin
+    alpha, beta, every = member("auditor", "alpha")[0], member("auditor", "beta")[0], client_of(keys.admin)
+    every.revoke(root, "wrong")
+    assert [each["student"] for each in every.recall_list(root)] == ["student-alpha", "student-beta"]
+    assert [each["student"] for each in alpha.recall_list(root)] == ["student-alpha"]
+    assert [each["packet_id"] for each in beta.recalls("student-beta")] == [child]
+    assert list(beta.recalls("student-alpha")) == []
+    assert alpha.teacher_outcomes("teacher-alpha")["students"] == 1
+    for name in ("teacher-alpha", "no-such-teacher"):
+        with pytest.raises(NotFound, match=f"{name} has published no packet"):
+            beta.teacher_outcomes(name)
+    with pytest.raises(NotFound):  # root@ published the packet of beta only
+        alpha.teacher_outcomes(every.show(child)["publisher"])

@@ -79,5 +79,11 @@ def test_answers_that_create_say_where(document):
             assert "Location" in created.get("headers", {}) or path in WITHOUT_ADDRESS, (path, method)
 
 
-WITHOUT_ADDRESS = {"/v1/agents", "/v1/jobs", "/v1/packets/{packet_id}/outcomes", "/v1/packets/{packet_id}/reviews"}
+WITHOUT_ADDRESS = {
+    "/v1/agents",
+    "/v1/enrolments",
+    "/v1/jobs",
+    "/v1/packets/{packet_id}/outcomes",
+    "/v1/packets/{packet_id}/reviews",
+}
 """What has no route of its own to read it back, or says its address in the body (part of others' routes)."""

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from broker.models import AgentSession, Job, Role
-from broker.services import agents
+from broker.services import agents, cascade
 from m2kt.agent.heartbeat import Heartbeat
 from m2kt.agent.session import open_session, opened
 from m2kt.client import OUTCOME, Client
@@ -21,7 +21,9 @@ from m2kt.errors import (
     UnknownKey,
 )
 from m2kt.packet import PacketId
+from m2kt.signing import sign_packet
 from m2kt.signing.statement import attest
+from tests.broker.conftest import make_packet
 
 pytestmark = pytest.mark.usefixtures("enrolled")
 
@@ -209,6 +211,45 @@ def test_a_student_hears_of_a_revoked_packet_until_it_says_that_it_is_out_of_for
         assert student.beat()["orders"] == [{"order": "recall", "packet_id": packet, "reason": "wrong"}]
     report("recalled")
     assert student.beat()["orders"] == []
+
+
+@pytest.fixture
+def held(live, client_of, keys, run_scans):
+    """A student with a packet, the packet, and its parent."""
+    teacher = client_of(keys.teacher)
+    parent = teacher.publish(sign_packet(make_packet("acme/parent"), keys.teacher))["packet_id"]
+    made = sign_packet(make_packet("acme/child", parents=[parent]), keys.teacher)
+    child = teacher.publish(made)["packet_id"]
+    run_scans()
+    return live(keys.student)[0], child, parent
+
+
+@pytest.mark.parametrize("ended", ["removed", "recalled", "replaced"])
+def test_a_heartbeat_recalls_what_the_list_of_recalls_has(held, client_of, keys, ended):
+    """What is quarantined, too; words that leave a student as it was change nothing, unknown ones begin."""
+    student, child, parent = held
+
+    def orders_after(decision):
+        student.report_outcome(attest(PacketId(child), OUTCOME, {"decision": decision}, keys.student))
+        orders = [(each["packet_id"], each["reason"]) for each in student.beat()["orders"]]
+        assert orders == [(each["packet_id"], each["reason"]) for each in student.recalls()]
+        return [each[0] for each in orders]
+
+    assert orders_after("activated") == []
+    client_of(keys.teacher).revoke(parent, "wrong")
+    assert client_of(keys.teacher).show(child)["state"] == "quarantined"
+    assert orders_after("rolled-back") == [child]
+    assert orders_after("refused") == [child]
+    assert orders_after(ended) == []
+
+
+def test_a_heartbeat_recalls_what_is_about_to_be_quarantined(held, client_of, keys, monkeypatch):
+    student, child, parent = held
+    student.report_outcome(attest(PacketId(child), OUTCOME, {"decision": "accepted"}, keys.student))
+    monkeypatch.setattr(cascade, "AT_ONCE", 0)
+    client_of(keys.teacher).revoke(parent, "wrong")
+    assert client_of(keys.teacher).show(child)["state"] == "approved"
+    assert [each["packet_id"] for each in student.beat()["orders"]] == [child]
 
 
 # Revocation
