@@ -25,7 +25,18 @@ ANYONE = "anyone"
 GUARDED = ("packets", "names", "channels", "teachers", "jobs", "exchanges", "agents")
 """Things of a project, by the part of the path before their name: to outsiders they do not exist."""
 
-FREE = ("leases", "versions", "enrolments", "rounds", "complaints", "tile", "inclusion")
+FREE = (
+    "leases",
+    "uploads",
+    "tags",
+    "concepts",
+    "versions",
+    "enrolments",
+    "rounds",
+    "complaints",
+    "tile",
+    "inclusion",
+)
 """What a service looks after itself: outsiders succeed with none of a project's, in whichever words."""
 
 PUBLIC = ("tile", "inclusion")
@@ -133,6 +144,9 @@ def build(client_of: Callable[[PrivateKey | None], Client], admin: PrivateKey) -
         "rounds": "0",
         "complaints": "matrix-target",
         "agents": "matrix-target",
+        "uploads": teacher.begin_upload("sha256:" + "0" * 64, 2**17)["id"],
+        "tags": "matrix-tag",
+        "concepts": "0",
         "enrolments": str(token["id"]),
         "tile": "0/000",
         "inclusion": "0" * 64,

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -16,13 +17,15 @@ from broker.sealing import SealKey
 from broker.services.agents import read_standing
 from broker.services.callers import Callers
 from broker.services.publishing import Desk
+from broker.services.quotas import Quota
 from broker.services.sequencer import read_keeper
 from broker.settings import Settings
-from broker.storage.postgres import PostgresBlobs
+from broker.storage.place import open_store
 from broker.web import declared, problems
 from broker.web.closing import Closing
 from broker.web.deps import Context
-from broker.web.limits import BodyLimit
+from broker.web.limits import BodyLimit, RateHeaders
+from broker.worker import chores
 from broker.worker.upkeep import Terms, Upkeep
 from m2kt import __version__
 from m2kt.signing.keys import PrivateKey
@@ -34,8 +37,9 @@ def create_app(settings: Settings | None = None, *, sessions: Sessions | None = 
     key = settings.signing_key()
     engine = make_engine(settings.database_url, SealKey.of(key)) if sessions is None else None
     sessions = sessions or make_sessions(engine)  # type: ignore[arg-type]  # one of the two is there
-    bell, desk, closing = Bell(settings.redis_url), _desk(settings, key), Closing()
-    upkeep = Upkeep(sessions, bell, desk.key, settings.keep_days, Terms.of(settings))
+    bell, desk, closing = Bell(settings.redis_url), _desk(settings, key, sessions), Closing()
+    left = chores.transport(settings, desk.store)
+    upkeep = Upkeep(sessions, bell, desk.key, settings.keep_days, Terms.of(settings), left)
     app = FastAPI(
         title="M2KT broker",
         version=__version__,
@@ -54,17 +58,20 @@ def create_app(settings: Settings | None = None, *, sessions: Sessions | None = 
         app.include_router(router)
     dashboard.mount(app)
     declared.install(app, api.routers)
-    app.add_middleware(BodyLimit, packet_bytes=settings.max_packet_bytes)
+    app.add_middleware(BodyLimit, packet_bytes=settings.max_packet_bytes, idle_seconds=settings.body_seconds)
+    app.add_middleware(RateHeaders)
     app.add_middleware(metrics.RequestMetrics, registry=app.state.metrics)
     return app
 
 
-def _desk(settings: Settings, key: PrivateKey) -> Desk:
+def _desk(settings: Settings, key: PrivateKey, sessions: Sessions) -> Desk:
     return Desk(
         key=key,
-        store=PostgresBlobs(),
+        store=open_store(settings.blobs, sessions),
         standing=read_standing(settings.admin_keys, settings.worker_key),
         max_bytes=settings.max_packet_bytes,
+        quota=Quota(settings.quota_packets, settings.quota_bytes),
+        patience=timedelta(hours=settings.upload_hours),
     )
 
 

@@ -29,6 +29,21 @@ class Settings(BaseSettings):
     admin_keys: Path
     """Directory of public keys; their holders act as administrators."""
     max_packet_bytes: int = Field(default=16 * MIB, gt=0)
+    blobs: str = "postgres:"
+    """Where the bytes of packets lie: ``postgres:``, ``file:///directory`` (of this host, or shared by all replicas and
+    workers) or ``s3://bucket/prefix``. What lies in Postgres stays readable after a change."""
+    collect_after_seconds: float = Field(default=3600.0, ge=1)
+    """Bytes outside Postgres that nothing has referred to for so long are removed."""
+    upload_hours: float = Field(default=24.0, gt=0)
+    """An upload in parts that nobody went on with for so long is given up."""
+    requests_per_minute: int = Field(default=6000, ge=0)
+    """Signed requests of one caller, across all replicas; 0 sets no limit. Administrators have none."""
+    quota_packets: int = Field(default=0, ge=0)
+    """How many packets one agent may have published; 0 sets no limit. Administrators have none."""
+    quota_bytes: int = Field(default=0, ge=0)
+    """How many bytes its packets and unfinished uploads may have together; 0 sets no limit."""
+    body_seconds: float = Field(default=30.0, gt=0)
+    """A body that is silent for so long is given up; a whole one may take this and a second for every 64 KiB."""
     work_dir: Path = Path("var/work")
     """Logs of jobs, and scratch space of their children."""
     worker_key: Path | None = None

@@ -18,6 +18,7 @@
     ├── KeyFileError              500  key-file                  exit 23
     ├── NotFound                  404  not-found                 exit 30
     ├── Forbidden                 403  forbidden                 exit 31
+    │   ├── QuotaExceeded         403  quota-exceeded            exit 90
     │   └── TokenRefused          403  token-unknown             exit 65
     │       ├── TokenExpired      403  token-expired             exit 66
     │       ├── TokenUsed         403  token-used                exit 67
@@ -26,17 +27,25 @@
     │   ├── LeaseLost             409  lease-lost                exit 36
     │   ├── SessionEnded          409  session-ended             exit 26
     │   ├── SessionRequired       409  session-required          exit 27
-    │   └── PreconditionFailed    412  precondition-failed       exit 37
+    │   ├── PreconditionFailed    412  precondition-failed       exit 37
+    │   ├── UploadOffset          409  upload-offset             exit 91
+    │   ├── UploadGone            410  upload-gone               exit 92
+    │   └── KeyReused             422  idempotency-key-reused    exit 93
     ├── NotPullable               409  packet-not-approved       exit 33
     │   ├── PacketRevoked         410  packet-revoked            exit 34
     │   ├── PacketExpired         409  packet-expired            exit 38
     │   └── ChannelUnusable       409  channel-unusable          exit 39
     ├── FeedGone                  410  feed-gone                 exit 44
     ├── TooLarge                  413  too-large                 exit 35
+    ├── WrongMediaType            415  media-type                exit 94
+    ├── BodyTimeout               408  body-timeout              exit 95
+    ├── RateLimited               429  rate-limited              exit 96
+    ├── NotInstalled              501  not-installed             exit 97
     ├── Unavailable               503  unavailable               exit 40
     │   ├── DatabaseAway          503  database-away             exit 41
     │   ├── BrokerAway            503  broker-away               exit 42
-    │   └── QueueAway             503  queue-away                exit 43
+    │   ├── QueueAway             503  queue-away                exit 43
+    │   └── StorageAway           503  storage-away              exit 98
     ├── RuntimeFault              500  runtime                   exit 50
     │   ├── PortTaken             500  port-taken                exit 51
     │   ├── DiskFull              507  disk-full                 exit 52
@@ -194,6 +203,11 @@ class TokenScope(TokenRefused):
     default_hint = "Enrol with the role, project and name that the token is for, or ask for another token."
 
 
+class QuotaExceeded(Forbidden):
+    code, exit_code = "quota-exceeded", 90
+    default_hint = "Ask the broker's operator for a larger quota; `GET /v1/broker` shows the present one."
+
+
 class Conflict(M2KTError):
     status, code, exit_code = 409, "conflict", 32
     default_hint = "Look at what is there first, then repeat with another name or version."
@@ -217,6 +231,24 @@ class SessionRequired(Conflict):
 class PreconditionFailed(Conflict):
     status, code, exit_code = 412, "precondition-failed", 37
     default_hint = "Somebody was faster: look at what is there now, then decide again."
+
+
+class UploadOffset(Conflict):
+    code, exit_code = "upload-offset", 91
+    default_hint = "Go on where the answer's Upload-Offset says."
+
+    received: int | None = None
+    """Where the next part begins."""
+
+
+class UploadGone(Conflict):
+    status, code, exit_code = 410, "upload-gone", 92
+    default_hint = "Begin a new upload: POST /v1/uploads."
+
+
+class KeyReused(Conflict):
+    status, code, exit_code = 422, "idempotency-key-reused", 93
+    default_hint = "Use a new Idempotency-Key for another request, and the same one only for the same bytes."
 
 
 class NotPullable(M2KTError):
@@ -249,6 +281,26 @@ class TooLarge(M2KTError):
     default_hint = "Use fewer concepts or fp16 concepts, or raise the broker's limit."
 
 
+class WrongMediaType(M2KTError):
+    status, code, exit_code = 415, "media-type", 94
+    default_hint = "Send the Content-Type that docs/broker.md names for this route."
+
+
+class BodyTimeout(M2KTError):
+    status, code, exit_code = 408, "body-timeout", 95
+    default_hint = "Send it again; over a slow line in parts: POST /v1/uploads."
+
+
+class RateLimited(M2KTError):
+    status, code, exit_code = 429, "rate-limited", 96
+    default_hint = "Wait as long as Retry-After says, then go on more slowly."
+
+
+class NotInstalled(M2KTError):
+    status, code, exit_code = 501, "not-installed", 97
+    default_hint = "Ask the broker's operator; docs/operations.md says what to install."
+
+
 class Unavailable(M2KTError):
     status, code, exit_code = 503, "unavailable", 40
     default_hint = "Try again in a moment."
@@ -267,6 +319,11 @@ class BrokerAway(Unavailable):
 class QueueAway(Unavailable):
     code, exit_code = "queue-away", 43
     default_hint = "Start it with `m2kt dev up`, or check M2KT_REDIS_URL."
+
+
+class StorageAway(Unavailable):
+    code, exit_code = "storage-away", 98
+    default_hint = "Nothing was lost: try again in a moment; the operator looks at M2KT_BLOBS and the broker's log."
 
 
 class RuntimeFault(M2KTError):

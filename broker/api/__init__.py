@@ -5,6 +5,7 @@ from broker.api import (
     agents,
     attestations,
     channels,
+    concepts,
     content,
     enrolments,
     exchanges,
@@ -16,12 +17,17 @@ from broker.api import (
     metrics,
     packets,
     sessions,
+    tags,
     tlog,
     trail,
+    uploads,
 )
 
 _MODULES = (
     packets,
+    uploads,
+    tags,
+    concepts,
     content,
     attestations,
     channels,

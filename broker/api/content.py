@@ -4,6 +4,7 @@ from hashlib import sha256
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Response, status
+from fastapi.responses import StreamingResponse
 
 from broker.api.packets import MEDIA_TYPE
 from broker.api.ranges import matches, parse_range
@@ -15,11 +16,20 @@ from broker.web.deps import DeskDep, SessionDep, allow
 from broker.web.problems import documented
 from m2kt.signing.http import content_digest
 
+AT_ONCE = 4 * 2**20
+"""Smaller answers are cheaper whole than with a hop to a thread for every piece."""
+
 _BINARY = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
+_ABOUT = {
+    "ETag": {"schema": {"type": "string"}, "description": "digest of the stored bytes"},
+    "Content-Digest": {"schema": {"type": "string"}, "description": "RFC 9530, of the bytes sent"},
+    "Accept-Ranges": {"schema": {"const": "bytes"}},
+}
+_PART = {"Content-Range": {"schema": {"type": "string"}}}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"content": _BINARY, "description": "the packet"},
-    206: {"content": _BINARY, "description": "a part of it"},
-    304: {"description": "unchanged"},
+    200: {"content": _BINARY, "description": "the packet", "headers": _ABOUT},
+    206: {"content": _BINARY, "description": "a part of it", "headers": _ABOUT | _PART},
+    304: {"description": "unchanged", "headers": {"ETag": _ABOUT["ETag"]}},
 }
 
 PullerDep = Annotated[Principal, Depends(allow(*sorted(pulling.ASKING)))]
@@ -49,11 +59,16 @@ def pull(
     if matches(if_none_match, etag):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     part = parse_range(range_ if if_range in (None, etag) else None, packet.size)
-    start, stop = part or (0, packet.size)
+    if part is None:
+        pieces = packets.stream(session, desk.store, packet, 0, packet.size)
+        headers["Content-Digest"] = content_digest(bytes.fromhex(packet.content_sha256.removeprefix("sha256:")))
+        headers["Content-Length"] = str(packet.size)
+        if packet.size <= AT_ONCE:
+            return Response(b"".join(pieces), headers=headers, media_type=MEDIA_TYPE)
+        return StreamingResponse(pieces, headers=headers, media_type=MEDIA_TYPE)
+    start, stop = part
     data = packets.content(session, desk.store, packet, start, stop)
     headers["Content-Digest"] = content_digest(sha256(data).digest())
-    if part is None:
-        return Response(data, headers=headers, media_type=MEDIA_TYPE)
     headers["Content-Range"] = f"bytes {start}-{stop - 1}/{packet.size}"
     return Response(data, status.HTTP_206_PARTIAL_CONTENT, headers, MEDIA_TYPE)
 

@@ -34,15 +34,16 @@ from broker.schemas.types import AgentName
 from broker.services import complaints, exchanges, packets, rounds, turns
 from broker.services.agents import Principal
 from broker.web.deps import (
+    Body,
     BodyDep,
     Context,
     ContextDep,
     DeskDep,
     PeerDep,
-    PredictionsDep,
     PublicScopeDep,
     SessionDep,
     allow,
+    peers_body,
 )
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
@@ -55,6 +56,7 @@ MAX_WAIT_SECONDS = 30.0
 MAX_WAITING = 200
 
 Round = Annotated[RoundNumber, Path()]
+PredictionsDep = Annotated[Body, Depends(peers_body(MEDIA_TYPE))]
 OpenerDep = Annotated[Principal, Depends(allow(*sorted(exchanges.OPENING)))]
 MemberDep = Annotated[Principal, Depends(allow(*sorted(exchanges.JOINING)))]
 ReaderDep = Annotated[Principal, Depends(allow(*sorted(exchanges.JOINING | exchanges.READING)))]
@@ -183,14 +185,14 @@ def post_confidences(
 def publish(
     exchange_id: uuid.UUID,
     number: Round,
-    data: PredictionsDep,
+    body: PredictionsDep,
     signed: PeerDep,
     desk: DeskDep,
     session: SessionDep,
     response: Response,
 ) -> PacketOut:
     """Publish predictions for exactly the places that the caller teaches: a packet of kind `exchange`."""
-    published = turns.publish(session, desk, exchange_id, number, data, by=signed.principal)
+    published = turns.publish(session, desk, exchange_id, number, body.data, by=signed.principal)
     packet = published.packet
     response.headers["Location"] = f"/v1/packets/{packet.packet_id}"
     if not published.fresh:

@@ -4,17 +4,21 @@ import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response, status
+from sqlalchemy.orm import Session
 
-from broker.models import PacketState
+from broker.models import Packet, PacketState
 from broker.schemas.channels import VersionText
 from broker.schemas.leases import Fence, SessionId
 from broker.schemas.packets import PacketDetail, PacketOut, PacketPage, RevokeIn
-from broker.schemas.types import DomainText, PacketName, PacketRef, ProjectName
-from broker.services import leases, packets, publishing
+from broker.schemas.types import DomainText, PacketName, PacketRef, ProjectName, SearchText, TagText, TeacherText
+from broker.services import leases, packets, publishing, search
 from broker.services.agents import PUBLISHING, Principal
 from broker.services.leases import Held
+from broker.services.publishing import Published
+from broker.services.search import Filters
 from broker.services.versions import exact, latest
-from broker.web.deps import ContextDep, DeskDep, PublicScopeDep, PublisherDep, SessionDep, UploadDep, allow
+from broker.web.deps import Body, ContextDep, DeskDep, PublicScopeDep, PublisherDep, SessionDep, allow, binary_body
+from broker.web.once import OnceDep
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
 from m2kt.errors import UsageError
@@ -27,6 +31,11 @@ _BODY = {
     }
 }
 
+LOCATION = {"Location": {"schema": {"type": "string"}, "description": "the packet's own address"}}
+PacketDep = Annotated[Body, Depends(binary_body(MEDIA_TYPE))]
+ProjectDep = Annotated[
+    ProjectName | None, Query(description="for those who are at home in every project: where the packet belongs")
+]
 SignerDep = Annotated[Principal, Depends(allow(*sorted(PUBLISHING)))]
 
 router = APIRouter(prefix="/v1", tags=["packets"])
@@ -51,27 +60,44 @@ LeaseDep = Annotated[tuple[str, Held] | None, Depends(under_lease)]
 @router.post(
     "/packets",
     status_code=status.HTTP_201_CREATED,
-    responses={200: {"model": PacketOut, "description": "it was there"}, **documented(401, 403, 409)},
+    response_model=PacketOut,
+    responses={
+        201: {"headers": LOCATION},
+        200: {"model": PacketOut, "description": "it was there", "headers": LOCATION},
+        **documented(401, 403, 409, 415),
+    },
     openapi_extra=_BODY,
 )
 def publish(
-    data: UploadDep,
+    body: PacketDep,
     signed: PublisherDep,
     context: ContextDep,
     session: SessionDep,
     response: Response,
+    once: OnceDep,
     lease: LeaseDep,
-    project: Annotated[ProjectName | None, Query()] = None,
-) -> PacketOut:
-    """Publish a packet. Idempotent by packet id; a new valid signature on a known packet is added to it. ``project`` is
-    for those who are at home in every one. With ``job``, ``fence`` and ``session`` only while that lease is held."""
+    project: ProjectDep = None,
+) -> Response | PacketOut:
+    """Publish a packet. Idempotent by packet id; a new valid signature on a known packet is added to it. With an
+    ``Idempotency-Key`` the same bytes get the same answer again, whatever has happened to the packet meanwhile. With
+    ``job``, ``fence`` and ``session`` only while that lease is held."""
+    asked = f"{body.digest} {project}" if project else body.digest
+    if (before := once.before(session, signed.principal, asked)) is not None:
+        return before
+    publisher, desk = signed.principal, context.desk
     if lease is not None:
-        leases.require(session, signed.principal, *lease, context.settings.lease_seconds)
-    published = publishing.publish(session, context.desk, data, publisher=signed.principal, project=project)
+        leases.require(session, publisher, *lease, context.settings.lease_seconds)
+    published = publishing.publish(session, desk, body.data, publisher=publisher, project=project, digest=body.digest)
+    told = answer_published(session, published, response)
+    once.keep(session, publisher, asked, response, told)
+    return told
+
+
+def answer_published(session: Session, published: Published, response: Response) -> PacketOut:
+    """201 with the packet's address; 200 for one that was there."""
     packet = published.packet
     response.headers["Location"] = f"/v1/packets/{packet.packet_id}"
-    if not published.fresh:
-        response.status_code = status.HTTP_200_OK
+    response.status_code = status.HTTP_201_CREATED if published.fresh else status.HTTP_200_OK
     return PacketOut.of(packet, packets.signatures(session, [packet.packet_id])[packet.packet_id])
 
 
@@ -83,25 +109,31 @@ def list_packets(
     response: Response,
     name: Annotated[PacketName | None, Query()] = None,
     state: PacketState | None = None,
-    domain: Annotated[DomainText | None, Query()] = None,
+    domain: Annotated[DomainText | None, Query(description="`name`, or `name@version`")] = None,
+    teacher: Annotated[TeacherText | None, Query(description="its name, or `sha256:` and its weights' digest")] = None,
+    tag: Annotated[TagText | None, Query()] = None,
+    q: Annotated[SearchText | None, Query(description="words of name, version, domain, kind and teacher")] = None,
     yanked: bool = False,
 ) -> PacketPage:
-    """Packets, newest first; ``Link`` names the next page. What was yanked is listed when it is asked for: by
-    ``yanked``, or as a state."""
-    before, limit = paging.cursor, paging.one_more
-    rows = packets.page(
-        session, scope, before=before, limit=limit, name=name, state=state, domain=domain, yanked=yanked
-    )
-    shown = cut(rows, paging, lambda row: row.seq, response)
+    """Packets, newest first; ``Link`` names the next page. Several filters must all hold. What was yanked is listed
+    when it is asked for: by ``yanked``, or as a state."""
+    filters = Filters(name, state, domain, teacher, tag, q, yanked)
+    rows = search.page(session, scope, filters, before=paging.cursor, limit=paging.one_more)
+    return _listed(session, cut(rows, paging, lambda row: row.seq, response))
+
+
+def _listed(session: Session, shown: list[Packet]) -> PacketPage:
     signatures = packets.signatures(session, [each.packet_id for each in shown])
-    return PacketPage(items=[PacketOut.of(each, signatures[each.packet_id]) for each in shown])
+    tags = search.tags(session, shown)
+    return PacketPage(items=[PacketOut.of(each, signatures[each.packet_id], tags[each.packet_id]) for each in shown])
 
 
 @router.get("/packets/{packet_id}", responses=documented(404))
 def show(packet_id: PacketRef, _: PublicScopeDep, session: SessionDep) -> PacketDetail:
     """One packet, with its manifest."""
     packet = packets.get(session, packet_id)
-    return PacketDetail.of(packet, packets.signatures(session, [packet_id])[packet_id])
+    tags = search.tags(session, [packet])[packet_id]
+    return PacketDetail.of(packet, packets.signatures(session, [packet_id])[packet_id], tags)
 
 
 @router.post("/packets/{packet_id}/revoke", responses=documented(401, 403, 404, 409))
@@ -128,9 +160,7 @@ def unyank(packet_id: PacketRef, body: RevokeIn, caller: SignerDep, desk: DeskDe
 @router.get("/names/{name:path}/versions", responses=documented(404))
 def versions(name: PacketName, _: PublicScopeDep, session: SessionDep, yanked: bool = False) -> PacketPage:
     """All versions of a name, newest first; with ``yanked`` also those."""
-    rows = packets.versions(session, name, yanked=yanked)
-    signatures = packets.signatures(session, [each.packet_id for each in rows])
-    return PacketPage(items=[PacketOut.of(each, signatures[each.packet_id]) for each in rows])
+    return _listed(session, packets.versions(session, name, yanked=yanked))
 
 
 @router.get("/names/{name:path}/versions/{version}", responses=documented(404))

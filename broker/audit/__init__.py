@@ -10,13 +10,16 @@ from broker.audit import blobs, counts, evidence, guards, ledger, rows, tree
 from broker.audit.tables import sealed_tables
 from broker.sealing import SealKey
 from broker.services.sequencer import Keeper
+from broker.storage import BlobStore
+from broker.storage.postgres import PostgresBlobs
 from m2kt.client.audit import Report
 
 __all__ = ["Report", "audit"]
 
 
-def audit(session: Session, keeper: Keeper, keys: tuple[SealKey, ...]) -> Report:
-    """Look at everything once; the session should see one moment (REPEATABLE READ).
+def audit(session: Session, keeper: Keeper, keys: tuple[SealKey, ...], store: BlobStore | None = None) -> Report:
+    """Look at everything once; the session should see one moment (REPEATABLE READ). ``store`` has the bytes that
+    are not in Postgres.
 
     1. the functions and triggers that seal and count are the ones that the migrations made, and switched on;
     2. every row of a sealed table carries a seal of one of ``keys`` over what it says;
@@ -39,7 +42,7 @@ def audit(session: Session, keeper: Keeper, keys: tuple[SealKey, ...]) -> Report
     # 4.
     report.counted["jobs"] = ledger.check(session, report.add)
     # 5.
-    report.counted["blobs"] = blobs.check(session, report.add)
+    report.counted["blobs"] = blobs.check(session, store or PostgresBlobs(), report.add)
     # 6.
     report.counted["entries"] = tree.check(session, keeper, report.add)
     # 7.

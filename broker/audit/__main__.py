@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from broker.audit import Report, audit
 from broker.audit.reseal import reseal
-from broker.db import make_engine
+from broker.db import make_engine, make_sessions
 from broker.sealing import SealKey
 from broker.services.sequencer import read_keeper
 from broker.settings import Settings
+from broker.storage.place import open_store
 from m2kt.errors import DatabaseAway, M2KTError
 from m2kt.signing.keys import load_private
 
@@ -45,11 +46,12 @@ def run(settings: Settings, former: Sequence[Path], *, again: bool, accept: bool
     keeper = read_keeper(key, settings.log_origin, settings.former_broker_keys, settings.log_quorum)
     keys = (seal, *(SealKey.of(load_private(each)) for each in former))
     engine = make_engine(settings.database_url).execution_options(isolation_level="REPEATABLE READ")
+    store = open_store(settings.blobs, make_sessions(engine))
     try:
         with Session(engine) as session, session.begin():
             if again:
-                return reseal(session, keeper, keys, accept=accept)
-            return audit(session, keeper, keys)
+                return reseal(session, keeper, keys, store, accept=accept)
+            return audit(session, keeper, keys, store)
     except OperationalError as error:
         raise DatabaseAway(f"the database does not answer: {type(error.orig).__name__}") from error
     finally:

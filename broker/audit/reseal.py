@@ -9,12 +9,15 @@ from broker.audit.tables import SealedTable, sealed_names, sealed_tables
 from broker.models import RowCount
 from broker.sealing import SETTING, SealKey
 from broker.services.sequencer import Keeper
+from broker.storage import BlobStore
 
 ALL = -1
 """The slot in `RowCount` of what was there when it was sealed; connections have others."""
 
 
-def reseal(session: Session, keeper: Keeper, keys: tuple[SealKey, ...], *, accept: bool) -> Report:
+def reseal(
+    session: Session, keeper: Keeper, keys: tuple[SealKey, ...], store: BlobStore | None = None, *, accept: bool
+) -> Report:
     """Audit with all of ``keys``; when nothing is found, or it is accepted, seal every row with the first of them.
 
     Locks the sealed tables against writers until the end of the transaction.
@@ -22,7 +25,7 @@ def reseal(session: Session, keeper: Keeper, keys: tuple[SealKey, ...], *, accep
     # First of all: what the transaction sees is as old as its first look.
     session.execute(text(f"LOCK TABLE {', '.join(sealed_names())} IN SHARE ROW EXCLUSIVE MODE"))
     tables = sealed_tables(session)
-    report = audit(session, keeper, keys)
+    report = audit(session, keeper, keys, store)
     if report.findings and not accept:
         return report
     report = Report(counted=report.counted)

@@ -6,7 +6,8 @@ from fastapi.responses import HTMLResponse
 from broker.dashboard.render import render
 from broker.models import PacketState
 from broker.schemas.types import PacketRef
-from broker.services import health, packets, provenance
+from broker.services import health, provenance, search
+from broker.services.search import Filters
 from broker.web.deps import ContextDep, PublicScopeDep, SessionDep
 from broker.web.paging import PagingDep
 
@@ -15,7 +16,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 @router.get("/")
 def index(scope: PublicScopeDep, session: SessionDep, paging: PagingDep, state: PacketState | None = None) -> Response:
-    rows = packets.page(session, scope, before=paging.cursor, limit=paging.one_more, state=state)
+    rows = search.page(session, scope, Filters(state=state), before=paging.cursor, limit=paging.one_more)
     shown = rows[: paging.limit]
     return render(
         "packets.html",

@@ -21,13 +21,16 @@ from broker.models.lineage import PacketParent, Restatement
 from broker.models.outbox import Outbox
 from broker.models.outcome import OutcomeReport
 from broker.models.packet import PULLABLE, TAKEN, TRANSITIONS, Packet, PacketSignature, PacketState
-from broker.models.seal import DERIVED, RowCount, Sealed
+from broker.models.seal import DERIVED, FLEETING, RowCount, Sealed
+from broker.models.search import ConceptSpace, PacketTag
 from broker.models.session import Activation, AgentSession, Enrolment
 from broker.models.tlog import LogCheckpoint, LogLeaf, LogTile
 from broker.models.trail import JobEvent, JobLog
+from broker.models.transport import IdempotencyKey, PendingBlob, RateLimit, Upload, UploadPart, UploadState
 
 __all__ = [
     "DERIVED",
+    "FLEETING",
     "LIVE",
     "PULLABLE",
     "TAKEN",
@@ -42,6 +45,7 @@ __all__ = [
     "Channel",
     "ChannelHead",
     "Chunk",
+    "ConceptSpace",
     "Enrolment",
     "Exchange",
     "ExchangeComplaint",
@@ -50,6 +54,7 @@ __all__ = [
     "ExchangeState",
     "ExchangeTurn",
     "FeedEvent",
+    "IdempotencyKey",
     "Job",
     "JobEvent",
     "JobKind",
@@ -67,10 +72,16 @@ __all__ = [
     "PacketParent",
     "PacketSignature",
     "PacketState",
+    "PacketTag",
     "PeerState",
+    "PendingBlob",
     "Phase",
+    "RateLimit",
     "Restatement",
     "Role",
     "RowCount",
     "Sealed",
+    "Upload",
+    "UploadPart",
+    "UploadState",
 ]

@@ -4,8 +4,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Text, UniqueConstraint, func, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, FetchedValue, ForeignKey, Index, Text, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from broker.db import Base
@@ -56,9 +56,15 @@ class Packet(Sealed, Base):
     __tablename__ = "packets"
     __table_args__ = (
         UniqueConstraint("name", "version"),
-        Index(None, "state"),
-        Index(None, "domain"),
+        *(
+            Index(None, each, "seq")
+            for each in ("name", "state", "domain", "domain_name", "teacher_name", "teacher_weights")
+        ),
+        Index(None, "words", postgresql_using="gin"),
+        Index(None, "publisher"),
         Index(None, "good_until", postgresql_where=text("good_until IS NOT NULL")),
+        Index("ix_packets_concepts_due", "seq", postgresql_where=text("NOT concepts_indexed AND state = 'approved'")),
+        Index("ix_packets_concepts_over", "seq", postgresql_where=text("concepts_indexed AND state <> 'approved'")),
     )
 
     packet_id: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -83,6 +89,14 @@ class Packet(Sealed, Base):
     state_changed: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
     good_until: Mapped[datetime | None] = mapped_column(Timestamp)
     """When its latest passed verdict is too old."""
+
+    # What searches go by. A trigger writes it before the seal (migration 0010): generated columns come after it.
+    domain_name: Mapped[str] = mapped_column(Text, FetchedValue())
+    teacher_name: Mapped[str] = mapped_column(Text, FetchedValue())
+    teacher_weights: Mapped[str] = mapped_column(Text, FetchedValue())
+    words: Mapped[str] = mapped_column(TSVECTOR, FetchedValue(), deferred=True)
+    concepts_indexed: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether its concepts can be found, or it has none."""
 
 
 class PacketSignature(Sealed, Base):

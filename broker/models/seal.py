@@ -35,3 +35,14 @@ DERIVED = {
     "log_tiles": "every tile follows from the leaves, and the signed checkpoint from the tiles",
 }
 """Tables whose rows carry no seal, because each byte in them follows from what does."""
+
+FLEETING = {
+    "rate_limits": "how fast callers may go, for a minute; a row is written by every signed request, and a crash of "
+    "Postgres forgives them all (the table is unlogged), which a count would take for a theft",
+    "upload_parts": "bytes on their way in: what completes an upload compares them with the digest in its sealed row, "
+    "and what is missing or changed aborts it",
+}
+"""Tables whose rows carry no seal, because nobody believes them: what stands in them decides nothing that lasts.
+
+Beside them ``concept_vectors`` (migration 0010) is no model's table: it is made anew from packets' bytes, and a search
+leads to packets that students verify whatever led to them."""

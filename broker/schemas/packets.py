@@ -1,4 +1,5 @@
 import base64
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -6,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from broker.models import Attestation, Packet, PacketSignature, PacketState
 from broker.schemas.types import Line
+from broker.services.concepts import Neighbours
 
 
 class SignatureOut(BaseModel):
@@ -38,9 +40,11 @@ class PacketOut(BaseModel):
     good_until: datetime | None
     """When its verdict is too old; nobody can pull it after that before it is scanned again."""
     signatures: list[SignatureOut]
+    tags: list[str] = []
+    """Words that help to find it, which its publisher, its signers or an administrator gave it; not signed."""
 
     @classmethod
-    def of(cls, packet: Packet, signatures: list[PacketSignature]) -> "PacketOut":
+    def of(cls, packet: Packet, signatures: list[PacketSignature], tags: Sequence[str] = ()) -> "PacketOut":
         return cls(
             packet_id=packet.packet_id,
             kind=packet.kind,
@@ -59,6 +63,7 @@ class PacketOut(BaseModel):
             state_changed=packet.state_changed,
             good_until=packet.good_until,
             signatures=[SignatureOut.of(each) for each in signatures],
+            tags=list(tags),
         )
 
 
@@ -66,12 +71,44 @@ class PacketDetail(PacketOut):
     manifest: dict[str, Any]
 
     @classmethod
-    def of(cls, packet: Packet, signatures: list[PacketSignature]) -> "PacketDetail":
-        return cls(**PacketOut.of(packet, signatures).model_dump(), manifest=packet.manifest)
+    def of(cls, packet: Packet, signatures: list[PacketSignature], tags: Sequence[str] = ()) -> "PacketDetail":
+        return cls(**PacketOut.of(packet, signatures, tags).model_dump(), manifest=packet.manifest)
 
 
 class PacketPage(BaseModel):
     items: list[PacketOut]
+
+
+class NearOut(BaseModel):
+    packet_id: str
+    name: str
+    version: str
+    concept: int
+    """Its row in `concepts/centroids`."""
+    similarity: float
+    """Cosine, from -1 to 1; for teachers wider than 128 an estimate."""
+
+
+class NearPage(BaseModel):
+    """Nearest concepts. All of them belong to one space: other spaces cannot be compared with it."""
+
+    weights_sha256: str
+    operator: str
+    width: int
+    exact: bool
+    """Whether every concept of the space was looked at, or an index that may miss some."""
+    items: list[NearOut]
+
+    @classmethod
+    def of(cls, found: Neighbours) -> "NearPage":
+        space, items = found.space, [NearOut(**vars(each)) for each in found.items]
+        return cls(
+            weights_sha256=space.weights_sha256,
+            operator=space.operator,
+            width=space.width,
+            exact=found.exact,
+            items=items,
+        )
 
 
 class RevokeIn(BaseModel):

@@ -71,6 +71,10 @@ SignatureText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{86}==$
 PacketRef = Annotated[str, StringConstraints(pattern=f"^{DIGEST.pattern}$")]
 PacketName = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
 DomainText = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._/-]{0,127}(@[0-9A-Za-z.+-]{1,64})?$")]
+TeacherText = Annotated[str, StringConstraints(min_length=1, max_length=512), AfterValidator(_plain)]
+TagText = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+SearchText = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_plain)]
+"""Words to look for."""
 EntryHex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TilePath = Annotated[str, StringConstraints(max_length=64)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_storable)]

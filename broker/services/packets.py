@@ -1,6 +1,6 @@
 """Finding, serving and revoking packets. Publishing is in `broker.services.publishing`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -28,29 +28,6 @@ def hold(session: Session, packet_id: str) -> Packet:
     if packet is None:
         raise NotFound(f"there is no packet {packet_id}")
     return packet
-
-
-def page(
-    session: Session,
-    scope: Scope,
-    *,
-    before: int | None,
-    limit: int,
-    name: str | None = None,
-    state: PacketState | None = None,
-    domain: str | None = None,
-    yanked: bool = False,
-) -> list[Packet]:
-    """Packets, newest first, from the one before sequence number ``before``; those that were yanked are not led to."""
-    wanted = select(Packet).where(scope.within(Packet.project)).order_by(Packet.seq.desc()).limit(limit)
-    if state is None and not yanked:
-        wanted = wanted.where(Packet.state != PacketState.YANKED)
-    if before is not None:
-        wanted = wanted.where(Packet.seq < before)
-    for column, value in ((Packet.name, name), (Packet.state, state), (Packet.domain, domain)):
-        if value is not None:
-            wanted = wanted.where(column == value)
-    return list(session.scalars(wanted))
 
 
 def versions(session: Session, name: str, *, yanked: bool = False) -> list[Packet]:
@@ -93,8 +70,13 @@ def _require_counted(session: Session, packet: Packet) -> None:
 
 def content(session: Session, store: BlobStore, packet: Packet, start: int, stop: int) -> bytes:
     """Bytes ``[start, stop)`` of an approved packet; asked again here, so that no caller can forget."""
+    return b"".join(stream(session, store, packet, start, stop))
+
+
+def stream(session: Session, store: BlobStore, packet: Packet, start: int, stop: int) -> Iterator[bytes]:
+    """The same in pieces, which may be read after the session has ended."""
     lifecycle.require_pullable(session, packet)
-    return b"".join(store.read(session, packet.content_sha256, start, stop))
+    return store.read(session, packet.content_sha256, start, stop)
 
 
 def revoke(session: Session, key: PrivateKey, packet_id: str, *, reason: str, by: Principal) -> Packet:

@@ -3,13 +3,16 @@
 import base64
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from broker.models import Job, JobKind, JobState, Packet, PacketSignature, PacketState, Role
-from broker.services import attestations, feed, jobs, keyring, lineage, packets, tlog
+from broker.services import attestations, feed, jobs, keyring, lineage, packets, quotas, tlog
 from broker.services.agents import PUBLISHING, Principal, Standing, trusted
+from broker.services.quotas import NO_QUOTA, Quota
 from broker.services.scopes import home
 from broker.storage import BlobStore
 from m2kt.client.predicates import RECEIPT
@@ -32,13 +35,17 @@ class Desk:
     store: BlobStore
     standing: Standing
     max_bytes: int
+    quota: Quota = NO_QUOTA
+    patience: timedelta = timedelta(days=1)
+    """How long an upload in parts may rest."""
 
 
 @dataclass(frozen=True)
 class Published:
     packet: Packet
     fresh: bool
-    content: VerifiedPacket
+    content: VerifiedPacket | None = None
+    """What was sent, verified; none where an earlier answer is repeated."""
 
 
 ALONE = frozenset(PacketKind) - {PacketKind.EXCHANGE}
@@ -53,6 +60,7 @@ class _Upload:
     """A verified upload: the bytes, and each trusted key's signature on them."""
 
     data: bytes
+    digest: str
     verified: VerifiedPacket
     envelope: dsse.Envelope
     signatures: dict[KeyId, dsse.Signature]
@@ -67,8 +75,9 @@ def publish(
     project: str | None = None,
     roles: Collection[Role] = PUBLISHING,
     kinds: Collection[PacketKind] = ALONE,
+    digest: str | None = None,
 ) -> Published:
-    """Take a packet in, or add its new signatures to the one that is there.
+    """Take a packet in, or add its new signatures to the one that is there. ``digest``: of ``data``, if it is known.
 
     Idempotent by packet id. A name and version belong to the first packet that has them, for ever, and a name to the
     first project that used it. ``roles`` are those whose signatures count, ``kinds`` those that may come this way.
@@ -78,7 +87,7 @@ def publish(
             f"{publisher.name} has the role {publisher.role}; this needs one of: {', '.join(sorted(roles))}"
         )
     where = home(publisher.project, project)
-    upload = _verify(session, desk, data, publisher, where, roles)
+    upload = _verify(session, desk, data, digest or _digest(data), publisher, where, roles)
     packet = upload.verified.packet
     _require_way(packet, kinds)
     # One lock per name: equal ids have equal names, so neither a twin nor a rival can slip in between.
@@ -86,6 +95,7 @@ def publish(
     held = session.get(Packet, packet.packet_id, with_for_update={"key_share": True})
     if held is None:
         _refuse_taken_reference(session, upload, where)
+        quotas.require(session, desk.quota, publisher, upload.digest, len(data))
         return Published(_store(session, desk, upload, publisher, where), fresh=True, content=upload.verified)
     if held.project != where:
         raise Conflict(f"packet {packet.packet_id} is another project's", hint="Publish one of your own.")
@@ -104,8 +114,18 @@ def _require_way(packet: Content, kinds: Collection[PacketKind]) -> None:
         raise UsageError(f"{reference}: names under {EXCHANGES} belong to exchanges", hint="Choose another name.")
 
 
+def _digest(data: bytes) -> str:
+    return f"sha256:{sha256(data).hexdigest()}"
+
+
 def _verify(
-    session: Session, desk: Desk, data: bytes, publisher: Principal, project: str, roles: Collection[Role]
+    session: Session,
+    desk: Desk,
+    data: bytes,
+    digest: str,
+    publisher: Principal,
+    project: str,
+    roles: Collection[Role],
 ) -> _Upload:
     """Candidates are the keys that the envelope names and the publisher's own, so that a name is only ever a hint."""
     limits = Limits(max_packet_bytes=desk.max_bytes)
@@ -115,7 +135,7 @@ def _verify(
     verified = verify_packet(data, trust, limits)
     counted = trust.require_valid(verified.key_ids, keyring.now(session))
     signatures = {who: each for who, each in _signatures(envelope, trust).items() if who in counted}
-    return _Upload(data, verified, envelope, signatures)
+    return _Upload(data, digest, verified, envelope, signatures)
 
 
 def _signatures(envelope: dsse.Envelope, trust: TrustStore) -> dict[KeyId, dsse.Signature]:
@@ -137,6 +157,7 @@ def _refuse_taken_reference(session: Session, upload: _Upload, project: str) -> 
 def _store(session: Session, desk: Desk, upload: _Upload, publisher: Principal, project: str) -> Packet:
     verified = upload.verified.packet
     manifest = canonical.loads(verified.manifest_bytes, max_bytes=len(verified.manifest_bytes))
+    desk.store.put(session, upload.data, upload.digest)
     packet = Packet(
         packet_id=verified.packet_id,
         kind=manifest["kind"],
@@ -149,7 +170,7 @@ def _store(session: Session, desk: Desk, upload: _Upload, publisher: Principal, 
         publisher=publisher.name,
         publisher_key=publisher.key_id,
         size=len(upload.data),
-        content_sha256=desk.store.put(session, upload.data),
+        content_sha256=upload.digest,
     )
     session.add(packet)
     session.flush()
@@ -183,7 +204,9 @@ def _add_signatures(session: Session, desk: Desk, packet: Packet, upload: _Uploa
 
 def _replace_content(session: Session, desk: Desk, packet: Packet, data: bytes) -> None:
     before = packet.content_sha256
-    packet.content_sha256, packet.size = desk.store.put(session, data), len(data)
+    digest = _digest(data)
+    desk.store.put(session, data, digest)
+    packet.content_sha256, packet.size = digest, len(data)
     session.flush()
     desk.store.delete(session, before)  # a blob holds name and version, so no other packet can refer to it
 

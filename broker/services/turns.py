@@ -115,6 +115,7 @@ def publish(
     if turn is None or turn.dropped is not None:
         raise RoundOver(f"round {number} goes on without {by.name}: {turn.dropped if turn else 'it did not post'}")
     _require_same(turn.packet_id is None, f"predictions of {by.name} in round {number}")
+    assert published.content is not None
     if by.key_id not in published.content.key_ids:
         raise UnknownKey(f"{by.name} did not sign this packet", hint="Every peer signs its own predictions.")
     _check_packet(session, exchange, turn, published.content.packet)

@@ -1,22 +1,42 @@
 """Where the bytes of packets lie. Content-addressed: a blob's name is the digest of its bytes, ``sha256:`` and hex."""
 
+import uuid
 from collections.abc import Iterator
 from typing import Protocol
 
 from sqlalchemy.orm import Session
 
+Bytes = bytes | bytearray | memoryview
+
 
 class BlobStore(Protocol):
-    """What the broker needs of a store; Postgres is the first one, S3 can stand behind the same three methods."""
+    """What the broker needs of a store: Postgres itself, or objects outside (`broker.storage.external`)."""
 
-    def put(self, session: Session, data: bytes) -> str:
-        """Store ``data`` and return its digest; storing it again changes nothing."""
+    def put(self, session: Session, data: Bytes, digest: str) -> None:
+        """Store ``data``, whose digest the caller has computed, for a row that this transaction writes: durable when
+        the transaction commits. Storing it again changes nothing."""
         ...
 
     def read(self, session: Session, digest: str, start: int, stop: int) -> Iterator[bytes]:
-        """The bytes ``[start, stop)`` of a blob, in pieces."""
+        """The bytes ``[start, stop)`` of a blob, in pieces. The iterator outlives the session."""
         ...
 
     def delete(self, session: Session, digest: str) -> None:
         """Forget a blob that nothing refers to any more."""
+        ...
+
+    def collect(self, session: Session, grace_seconds: float) -> int:
+        """Remove some blobs that nothing has referred to for so long; returns how many it looked at."""
+        ...
+
+    def append(self, session: Session, upload: uuid.UUID, start: int, data: Bytes) -> None:
+        """Keep a part of an upload, whose row the caller has locked; a part that begins there already is replaced."""
+        ...
+
+    def assemble(self, session: Session, upload: uuid.UUID, length: int) -> bytes:
+        """The first ``length`` bytes of an upload."""
+        ...
+
+    def discard(self, session: Session, upload: uuid.UUID) -> None:
+        """Forget an upload's parts; again changes nothing."""
         ...

@@ -6,17 +6,21 @@ from hashlib import sha256
 from typing import Annotated
 
 from fastapi import Depends, Request
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from broker.db import transaction
 from broker.models import Role
-from broker.services import agents
+from broker.services import agents, rates
 from broker.services.agents import Principal
+from broker.services.callers import Callers
+from broker.services.rates import Allowance
 from broker.services.scopes import EVERYWHERE, Scope
 from broker.settings import Settings
 from broker.web import guard
 from broker.web.context import BodyDep, Context, ContextDep
-from m2kt.errors import Forbidden, RequestUnsigned
+from m2kt.errors import Forbidden, M2KTError, RateLimited, RequestUnsigned
 from m2kt.signing.http import SignedRequest, Target, parse_and_verify
 from m2kt.signing.keys import PublicKey
 
@@ -35,19 +39,50 @@ class Signed:
     request: SignedRequest
 
 
+_WITHOUT_WAITING = text("SET LOCAL synchronous_commit = off")
+"""A nonce that a crash of Postgres could forget within its first second would let a read be repeated, which changes
+nothing; waiting for the disk would be a good part of a small pull."""
+
+
 def verify_head(request: Request, context: ContextDep) -> Signed:
-    """Who calls. The nonce is burnt in its own transaction: a request that is refused cannot be repeated either."""
+    """Who calls. The nonce is burnt in its own transaction: a request that is refused cannot be repeated either.
+    What the caller has left is counted there, too, and stands in every answer (`broker.web.limits.RateHeaders`)."""
     callers = context.callers
+    alone = request.method in SAFE_METHODS or request.scope["route"].path in WITHOUT_SESSION
     with transaction(context.sessions) as session:
+        if request.method in SAFE_METHODS:
+            session.execute(_WITHOUT_WAITING)
         signed = parse_and_verify(
             target_of(request, context.settings),
             request.headers,
             lambda key: callers.key(session, key),
             int(time.time()),
         )
-        row = callers.burn(session, signed)
-    alone = request.method in SAFE_METHODS or request.scope["route"].path in WITHOUT_SESSION
-    return Signed(callers.judge(row, signed, alone=alone), signed)
+        outcome = _judged(callers, callers.burn(session, signed), signed, alone)
+        allowance = _allowance(session, outcome, context.settings.requests_per_minute)
+    request.state.allowance = allowance
+    if isinstance(outcome, M2KTError):
+        raise outcome
+    if allowance and allowance.retry_after:
+        raise RateLimited(f"{outcome.name} may send {allowance.limit} requests a minute")
+    return Signed(outcome, signed)
+
+
+def _judged(
+    callers: Callers, row: Row[tuple[object, ...]], signed: SignedRequest, alone: bool
+) -> Principal | M2KTError:
+    """The caller, or why it may not call: to be raised after the commit."""
+    try:
+        return callers.judge(row, signed, alone=alone)
+    except M2KTError as error:
+        return error
+
+
+def _allowance(session: Session, caller: Principal | M2KTError, per_minute: int) -> Allowance | None:
+    """What a caller has left after this request; who may not call now spends nothing of the agent's."""
+    if isinstance(caller, M2KTError) or caller.role == Role.ADMIN or not per_minute:
+        return None
+    return rates.spend(session, caller.name, per_minute)
 
 
 def target_of(request: Request, settings: Settings) -> Target:
@@ -191,26 +226,3 @@ CallerOfAnyRoleDep = Annotated[Principal, Depends(ANY_ROLE)]
 AdminDep = Annotated[Principal, Depends(allow(Role.ADMIN))]
 PublisherDep = Annotated[Signed, Depends(allow_upload(*sorted(agents.PUBLISHING)))]
 PeerDep = Annotated[Signed, Depends(allow_upload(*sorted(agents.PEERS)))]
-
-
-async def read_upload(request: Request, signed: PublisherDep) -> bytes:
-    """A packet's bytes, hashed while they stream in and compared with what was signed."""
-    return await _streamed(request, signed)
-
-
-async def _streamed(request: Request, signed: Signed) -> bytes:
-    data, digest = bytearray(), sha256()
-    async for piece in request.stream():
-        digest.update(piece)
-        data += piece
-    signed.request.check_body(digest.digest())
-    return bytes(data)
-
-
-async def read_predictions(request: Request, signed: PeerDep) -> bytes:
-    """As `read_upload`, from a peer of an exchange."""
-    return await _streamed(request, signed)
-
-
-UploadDep = Annotated[bytes, Depends(read_upload)]
-PredictionsDep = Annotated[bytes, Depends(read_predictions)]

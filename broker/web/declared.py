@@ -81,10 +81,10 @@ def _refusals(rule: Rule | None, path: str) -> dict[str, Any]:
     """The problems with which the declared dependency itself may answer."""
     if rule is None:
         return {}
-    signed = {401, 403, 409} if rule.signable or rule.roles is not None else set()
+    signed = {401, 403, 408, 409, 429} if rule.signable or rule.roles is not None else set()
     hidden = {404} if any(part in guard.GUARDED for part, _ in guard.parameters(path)) else set()
     found = {str(status): documented(status)[status] for status in sorted(signed | hidden)}
-    return {status: {name: each[name] for name in ("description", "content")} for status, each in found.items()}
+    return {status: {name: it for name, it in each.items() if name != "model"} for status, each in found.items()}
 
 
 def _shown(rule: Rule | None) -> dict[str, Any]:

@@ -9,18 +9,17 @@ from broker.web.access import (
     CallerDep,
     CallerOfAnyRoleDep,
     PeerDep,
-    PredictionsDep,
     ProofDep,
     PublicScopeDep,
     PublisherDep,
     Signed,
     SignedDep,
-    UploadDep,
     allow,
     allow_upload,
     anyone,
     target_of,
 )
+from broker.web.bodies import Body, binary_body, peers_body
 from broker.web.context import BodyDep, Context, ContextDep, DeskDep, SessionDep
 
 __all__ = [
@@ -29,6 +28,7 @@ __all__ = [
     "OPEN_MACHINES",
     "OPEN_METADATA",
     "AdminDep",
+    "Body",
     "BodyDep",
     "CallerDep",
     "CallerOfAnyRoleDep",
@@ -36,16 +36,16 @@ __all__ = [
     "ContextDep",
     "DeskDep",
     "PeerDep",
-    "PredictionsDep",
     "ProofDep",
     "PublicScopeDep",
     "PublisherDep",
     "SessionDep",
     "Signed",
     "SignedDep",
-    "UploadDep",
     "allow",
     "allow_upload",
     "anyone",
+    "binary_body",
+    "peers_body",
     "target_of",
 ]

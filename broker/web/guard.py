@@ -75,6 +75,9 @@ GUARDED: Mapping[str, Guarded] = {
 
 FREE: Mapping[str, str] = {
     "leases": "a lease is its holder's alone: to others it is lost, whether or not there is such a job",
+    "uploads": "an upload is its publisher's alone: to others there is none",
+    "tags": "a word, on a packet, which is guarded",
+    "concepts": "a row of a packet, which is guarded",
     "versions": "a version of a name, which is guarded",
     "enrolments": "the service asks for the scope itself",
     "rounds": "a number, in an exchange that was looked up",

@@ -17,7 +17,8 @@ from broker.sealing import SealKey
 from broker.services.agents import read_standing
 from broker.services.sequencer import read_keeper
 from broker.settings import Settings
-from broker.storage.postgres import PostgresBlobs
+from broker.storage.place import open_store
+from broker.worker import chores
 from broker.worker.bench import Bench
 from broker.worker.crew import Crew
 from broker.worker.options import Options
@@ -35,13 +36,15 @@ def run(settings: Settings, options: Options | None = None, visible: str | None 
     engine, bell = make_engine(settings.database_url, SealKey.of(key)), Bell(settings.redis_url)
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     sessions = make_sessions(engine)
-    upkeep = Upkeep(sessions, bell, key, settings.keep_days, Terms.of(settings))
+    store = open_store(settings.blobs, sessions)
+    left = chores.transport(settings, store)
+    upkeep = Upkeep(sessions, bell, key, settings.keep_days, Terms.of(settings), left)
     bench = Bench(
         settings,
         sessions,
         upkeep.nudge,
         key,
-        PostgresBlobs(),
+        store,
         read_standing(settings.admin_keys, settings.worker_key),
         read_keeper(key, settings.log_origin, settings.former_broker_keys, settings.log_quorum),
         owner,

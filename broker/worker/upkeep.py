@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -44,6 +45,9 @@ SETTLE = 256
 NONCE_SECONDS = 10 * WINDOW_SECONDS
 """Far longer than any host's clock may be off: a pruned nonce could be used again."""
 
+Chore = Callable[[Session], object]
+"""A step of the sweep, in a transaction of its own: what one of them meets keeps no other from its turn."""
+
 log = logging.getLogger(__name__)
 
 
@@ -65,10 +69,17 @@ class Upkeep:
     """Two threads: relay and sweeper. Starts with `start`, works until `stop`."""
 
     def __init__(
-        self, sessions: Sessions, bell: Bell, key: PrivateKey, keep_days: float, terms: Terms | None = None
+        self,
+        sessions: Sessions,
+        bell: Bell,
+        key: PrivateKey,
+        keep_days: float,
+        terms: Terms | None = None,
+        chores: Sequence[Chore] = (),
     ) -> None:
         self._sessions, self._bell, self._key = sessions, bell, key
         self._keep, self._terms = timedelta(days=keep_days), terms or Terms()
+        self._chores = chores
         self._leaving = threading.Event()
         self._nudged = threading.Event()
         self._threads = [
@@ -120,6 +131,13 @@ class Upkeep:
     def _sweeper(self) -> None:
         while not self._leaving.wait(SWEEP_SECONDS):
             outlive(self._sweep)
+            for each in self._chores:
+                outlive(partial(self._do, each))
+
+    def _do(self, chore: Chore) -> bool:
+        with transaction(self._sessions) as session:
+            chore(session)
+        return True
 
     def _sweep(self) -> bool:
         with transaction(self._sessions, self.nudge) as session:

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -19,7 +18,8 @@ from m2kt.client.lifecycle import LifecycleCalls, channel_path
 from m2kt.client.predicates import APPROVAL, CHANNEL
 from m2kt.client.receipts import LogRules, Receipts, read_said
 from m2kt.client.transport import Json, Transport, json_of
-from m2kt.errors import DigestMismatch, RequestUnsigned, SignatureError, Unavailable, UnknownKey
+from m2kt.client.uploads import begin, publish
+from m2kt.errors import DigestMismatch, RequestUnsigned, SignatureError, UnknownKey
 from m2kt.packet import PacketId
 from m2kt.signing.dsse import Envelope
 from m2kt.signing.http import content_digest
@@ -34,9 +34,7 @@ from m2kt.signing.keys import (
 from m2kt.signing.packets import VerifiedPacket, verify_packet
 from m2kt.signing.statement import Attestation, Statement, attest
 
-PACKET = "application/vnd.m2kt.packet"
 ENVELOPE = "application/vnd.dsse.envelope.v1+json"
-PUBLISH_ATTEMPTS = 3
 
 
 _log = logging.getLogger(__name__)
@@ -85,23 +83,16 @@ class Client(AgentCalls, JobCalls, LifecycleCalls, ExchangeCalls):
     # Packets
 
     def publish(self, data: bytes, project: str | None = None, lease: Mapping[str, Any] | None = None) -> Json:
-        """Publish a signed container. A lost connection is tried again: publishing is idempotent by packet id.
+        """Publish a signed container. What fits into one part is sent at once, more in parts that resume after a lost
+        connection or a broker's restart. Publishing is idempotent by packet id, so nothing is published twice.
 
-        With a lease (``job``, ``fence``, ``session``) only as long as it is held: `LeaseLost` otherwise.
+        With a lease (``job``, ``fence``, ``session``) at once and only as long as it is held: `LeaseLost` otherwise.
         """
-        params = {"project": project, **(lease or {})}
-        for attempt in range(1, PUBLISH_ATTEMPTS + 1):
-            try:
-                headers = {"Content-Type": PACKET}
-                response = self._transport.send(
-                    "POST", "/v1/packets", params=params, content=data, headers=headers, signed=True
-                )
-                return json_of(response)
-            except Unavailable:
-                if attempt == PUBLISH_ATTEMPTS:
-                    raise
-                time.sleep(0.2 * 2**attempt)
-        raise AssertionError("unreachable")
+        return publish(self._transport, data, project, lease=lease)
+
+    def begin_upload(self, digest: str, length: int) -> Json:
+        """Begin an upload in parts, or find the open one of the same bytes; `publish` does all of it."""
+        return begin(self._transport, digest, length)
 
     def pull(self, packet_id: str) -> VerifiedPacket:
         """A packet, once all of this holds:
@@ -163,12 +154,30 @@ class Client(AgentCalls, JobCalls, LifecycleCalls, ExchangeCalls):
         name: str | None = None,
         state: str | None = None,
         domain: str | None = None,
+        teacher: str | None = None,
+        tag: str | None = None,
+        q: str | None = None,
         yanked: bool = False,
         limit: int = 50,
     ) -> Iterator[Json]:
-        """Packets, newest first, with ``yanked`` also those; asks for the next ``limit`` when the caller gets there."""
-        params = {"name": name, "state": state, "domain": domain, "limit": limit, "yanked": "true" if yanked else None}
-        return self._items("/v1/packets", params)
+        """Packets, newest first, with ``yanked`` also those; asks for the next ``limit`` when the caller gets there.
+        ``domain`` is a name or ``name@version``, ``teacher`` a name or the digest of its weights, ``q`` words; all
+        filters must hold."""
+        asked = {"name": name, "state": state, "domain": domain, "teacher": teacher, "tag": tag, "q": q}
+        return self._items("/v1/packets", {**asked, "limit": limit, "yanked": "true" if yanked else None})
+
+    def nearest(self, packet_id: str, concept: int, limit: int = 10) -> Json:
+        """Concepts of other packets that are nearest to this one, within the space of its teacher's weights."""
+        path = f"/v1/packets/{quote(packet_id)}/concepts/{concept}/nearest"
+        return json_of(self._transport.send("GET", path, params={"limit": limit}, signed=True))
+
+    def tag(self, packet_id: str, tag: str) -> None:
+        """Put a tag on a packet; again changes nothing."""
+        self._transport.send("PUT", f"/v1/packets/{quote(packet_id)}/tags/{quote(tag)}", signed=True)
+
+    def untag(self, packet_id: str, tag: str) -> None:
+        """Take a tag off; again changes nothing."""
+        self._transport.send("DELETE", f"/v1/packets/{quote(packet_id)}/tags/{quote(tag)}", signed=True)
 
     def show(self, packet_id: str) -> Json:
         """One packet, with its manifest."""

@@ -5,6 +5,7 @@ from hashlib import sha256
 import pytest
 from sqlalchemy import update
 
+from broker.api import content
 from broker.models import PULLABLE, Packet, PacketState, Role
 from broker.services import agents
 from m2kt.errors import Forbidden, NotFound, NotPullable, PacketRevoked
@@ -139,3 +140,13 @@ def test_ranges_cross_the_borders_of_chunks(client_of, keys, run_scans, sign):
         header = {"Range": f"bytes={start}-{stop - 1}"}
         answer = sign(keys.student, "GET", f"/v1/packets/{packet_id}/content", headers=header)
         assert answer.content == data[start:stop]
+
+
+def test_large_packets_are_streamed_with_the_same_bytes_and_headers(keys, approved, signed, sign, monkeypatch):
+    path = f"/v1/packets/{approved}/content"
+    whole = sign(keys.student, "GET", path)
+    monkeypatch.setattr(content, "AT_ONCE", 0)
+    streamed = sign(keys.student, "GET", path)
+    assert streamed.content == whole.content == signed
+    assert dict(streamed.headers) | {"ratelimit": ""} == dict(whole.headers) | {"ratelimit": ""}
+    assert streamed.headers["Content-Length"] == str(len(signed))

@@ -1,0 +1,52 @@
+"""How fast one caller may go, across all replicas: a leaky bucket (GCRA) whose whole state is one row in Postgres.
+
+It lives in the transaction that burns the request's nonce, so a broker that cannot count cannot serve either: there is
+no server whose absence would open the gate. The table is unlogged: a crash of Postgres forgives what was spent.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+WINDOW_SECONDS = 60
+
+_SPEND = text("""
+    INSERT INTO rate_limits AS held (caller, full_at)
+    VALUES (:caller, clock_timestamp() + make_interval(secs => :step))
+    ON CONFLICT (caller) DO UPDATE
+        SET full_at = greatest(held.full_at, clock_timestamp()) + make_interval(secs => :step)
+        WHERE held.full_at <= clock_timestamp() + make_interval(secs => :room)
+    RETURNING extract(epoch FROM full_at - clock_timestamp())
+""")
+_LOOK = text("SELECT extract(epoch FROM full_at - clock_timestamp()) FROM rate_limits WHERE caller = :caller")
+_FORGET = text("DELETE FROM rate_limits WHERE full_at < clock_timestamp() - interval '1 hour'")
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What a caller has left. ``retry_after`` (seconds) is there when this request was one too many."""
+
+    limit: int
+    remaining: int
+    reset: int
+    """Seconds until all of it is there again."""
+    retry_after: int | None = None
+
+
+def spend(session: Session, caller: str, per_minute: int) -> Allowance:
+    """Count one request of ``caller``."""
+    step = WINDOW_SECONDS / per_minute
+    words = {"caller": caller, "step": step, "room": WINDOW_SECONDS - step}
+    left = session.execute(_SPEND, words).scalar()
+    if left is None:
+        left = float(session.execute(_LOOK, words).scalar() or 0)
+        wait = max(1, ceil(left - WINDOW_SECONDS + step))
+        return Allowance(per_minute, 0, ceil(max(left, 0)), wait)
+    return Allowance(per_minute, max(0, int((WINDOW_SECONDS - float(left)) / step)), ceil(max(float(left), 0)))
+
+
+def forget(session: Session) -> None:
+    """Drop buckets that have long been full."""
+    session.execute(_FORGET)
