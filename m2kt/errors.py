@@ -18,11 +18,11 @@
     ├── KeyFileError              500  key-file                  exit 23
     ├── NotFound                  404  not-found                 exit 30
     ├── Forbidden                 403  forbidden                 exit 31
-    │   ├── QuotaExceeded         403  quota-exceeded            exit 90
-    │   └── TokenRefused          403  token-unknown             exit 65
-    │       ├── TokenExpired      403  token-expired             exit 66
-    │       ├── TokenUsed         403  token-used                exit 67
-    │       └── TokenScope        403  token-scope               exit 68
+    │   ├── TokenRefused          403  token-unknown             exit 65
+    │   │   ├── TokenExpired      403  token-expired             exit 66
+    │   │   ├── TokenUsed         403  token-used                exit 67
+    │   │   └── TokenScope        403  token-scope               exit 68
+    │   └── QuotaExceeded         403  quota-exceeded            exit 90
     ├── Conflict                  409  conflict                  exit 32
     │   ├── LeaseLost             409  lease-lost                exit 36
     │   ├── SessionEnded          409  session-ended             exit 26

@@ -1,9 +1,8 @@
 """Bytes: every blob's, whether anybody may pull it or not."""
 
-from collections.abc import Iterable
 from hashlib import sha256
 
-from sqlalchemy import select
+from sqlalchemy import Result, select
 from sqlalchemy.orm import Session
 
 from broker.models import Blob, Chunk, Packet
@@ -37,7 +36,7 @@ NO_CHUNKS = "it has no chunks"
 def _fault_inside(session: Session, digest: str, size: int) -> str | None:
     wanted = select(Chunk.seq, Chunk.data).where(Chunk.sha256 == digest).order_by(Chunk.seq)
     with session.execute(wanted.execution_options(yield_per=16)) as chunks:
-        return _fault(digest, size, (row._tuple() for row in chunks))
+        return _fault(digest, size, chunks)
 
 
 def _fault_outside(session: Session, store: BlobStore, digest: str, size: int) -> str | None:
@@ -53,7 +52,7 @@ def _fault_outside(session: Session, store: BlobStore, digest: str, size: int) -
     return None if digest == f"sha256:{found.hexdigest()}" else "its bytes are not those of its name"
 
 
-def _fault(digest: str, size: int, chunks: Iterable[tuple[int, bytes]]) -> str | None:
+def _fault(digest: str, size: int, chunks: Result[int, bytes]) -> str | None:
     found, length, places = sha256(), 0, 0
     for seq, data in chunks:
         if seq != places or length != seq * CHUNK:

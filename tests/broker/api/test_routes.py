@@ -81,9 +81,11 @@ def test_answers_that_create_say_where(document):
 
 WITHOUT_ADDRESS = {
     "/v1/agents",
+    "/v1/enrol",
     "/v1/enrolments",
     "/v1/jobs",
     "/v1/packets/{packet_id}/outcomes",
     "/v1/packets/{packet_id}/reviews",
+    "/v1/session",
 }
 """What has no route of its own to read it back, or says its address in the body (part of others' routes)."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, text
 
+from broker.audit import blobs
 from broker.db import make_engine, make_sessions
 from broker.models import Blob, PendingBlob
 from broker.storage.external import ExternalBlobs
@@ -228,3 +229,17 @@ def test_an_s3_that_is_away_is_unavailable(sessions, monkeypatch):
 def test_a_place_that_is_none_is_refused(where, sessions):
     with pytest.raises(UsageError, match="M2KT_BLOBS"):
         open_store(where, sessions)
+
+
+def test_the_audit_reads_blobs_where_they_lie_and_names_those_that_were_changed(sessions, tmp_path):
+    store = ExternalBlobs(FileObjects(tmp_path), sessions)
+    kept(sessions, store, DATA)
+    found: list[tuple[str, str]] = []
+    with sessions() as session:
+        assert (blobs.check(session, store, lambda *finding: found.append(finding)), found) == (1, [])
+        path = next(each for each in tmp_path.rglob("*") if each.is_file())
+        path.write_bytes(DATA[:-1] + b"?")
+        blobs.check(session, store, lambda *finding: found.append(finding))
+        path.unlink()
+        blobs.check(session, store, lambda *finding: found.append(finding))
+    assert [where for where, _ in found] == [f"blobs {name(DATA)}"] * 2
