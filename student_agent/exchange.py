@@ -32,7 +32,8 @@ from student_agent.specs import check_spec
 
 REQUIRED = ("exchange", "broker", "key", "trust", "peer", "state")
 OPTIONAL = ("settings", "threads", "patience", "out", "licence", "device", "session")
-"""``session`` of the agent whose child this is. ``device`` is what a worker says to every program; where a peer computes, its factory decides."""
+"""``session`` is that of the agent whose child this is. ``device`` is what a worker tells every program; where a peer
+computes, its factory decides."""
 
 
 def run(spec: dict[str, Any]) -> dict[str, Any]:
