@@ -31,8 +31,9 @@ from student_agent.member import Member, Terms
 from student_agent.specs import check_spec
 
 REQUIRED = ("exchange", "broker", "key", "trust", "peer", "state")
-OPTIONAL = ("settings", "threads", "patience", "out", "licence", "device")
-"""``device`` is what a worker says to every program; where a peer computes, its factory decides."""
+OPTIONAL = ("settings", "threads", "patience", "out", "licence", "device", "session")
+"""``session`` is that of the agent whose child this is. ``device`` is what a worker tells every program; where a peer
+computes, its factory decides."""
 
 
 def run(spec: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +50,8 @@ def take_part(spec: dict[str, Any], on_round: Callable[[int, int], None]) -> dic
     key, state = load_private(Path(spec["key"])), Path(spec["state"])
     trust = TrustStore.from_path(Path(spec["trust"]))
     terms = Terms(state, **{name: spec[name] for name in ("patience", "licence") if name in spec})
-    with Client(spec["broker"], key, trust, log=LogRules(memory=Memory(state / "log"))) as client:
+    rules = LogRules(memory=Memory(state / "log"))
+    with Client(spec["broker"], key, trust, log=rules, session=spec.get("session")) as client:
         # 1. name and plan
         name, plan = own_name(client, key), plan_of(client.exchange(spec["exchange"]))
         # 2. the peer
