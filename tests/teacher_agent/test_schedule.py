@@ -238,6 +238,7 @@ def test_a_channel_is_led_to_what_was_approved(broker: Stack, config: Config, sc
     assert line.published.led
 
 
+@pytest.mark.nightly
 def test_a_channel_that_is_anothers_to_lead_stays(
     broker: Stack, config: Config, schedule_of: ScheduleOf, caplog: pytest.LogCaptureFixture
 ) -> None:
