@@ -65,8 +65,11 @@ def run(spec: dict[str, Any]) -> None:
         intake.report()
 
 
-def recall(spec: dict[str, Any]) -> None:
-    """The same about a recall."""
+def obey(spec: dict[str, Any]) -> None:
+    """The same, of what is ``recalled`` a recall."""
+    if not spec.get("recalled"):
+        run(spec)
+        return
     intake = intake_of(spec)
     with intake.client:
         intake.recover()

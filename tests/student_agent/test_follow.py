@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from m2kt.client import Client
+from m2kt.packet import PacketId, build_packet
 from m2kt.packet.knowledge import Knowledge
 from m2kt.signing import sign_packet
 from m2kt.signing.keys import load_private
@@ -39,9 +41,12 @@ class Teacher:
         self._client, self.name = client, f"tests/{name}"
         self.packets: list[str] = []
 
-    def publish(self, knowledge: Knowledge) -> str:
+    def publish(self, knowledge: Knowledge, parents: Sequence[str] = ()) -> str:
         """The next version, approved, and the channel at it."""
         packet = packet_of(knowledge, f"1.{len(self.packets)}.0", self.name)
+        if parents:
+            manifest = replace(packet.manifest, parents=tuple(map(PacketId, parents)))
+            packet = build_packet(manifest, packet.tensors)
         found = str(self._client.publish(sign_packet(packet, self._key))["packet_id"])
         self._client.wait_for_state(found, {"approved"}, 120)
         self.packets.append(found)
@@ -123,6 +128,11 @@ def test_a_channel_that_goes_back_is_followed_and_a_revoked_head_leaves(
             teacher.lead(second)
             assert follow.step()
             assert in_force(state) == [second]
+            third = teacher.publish(small_knowledge(22), parents=[second])
+            assert follow.step()
+            client.revoke(second, "a mistake, too")
+            assert client.show(third)["state"] == "quarantined"
+            assert follow.intake.obey() == [third]  # it was made of one that was taken back
 
 
 def toml(**told: Any) -> str:

@@ -3,6 +3,7 @@
 import random
 import resource
 from base64 import b64decode
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from student_agent.activation import State
 from student_agent.card import CARD, WEIGHTS
 from student_agent.records import Records
 from student_agent.take import Decision
-from tests.killing import killer
+from tests.killing import Killer, killer
 from tests.small import small_packet
 from tests.stack import Stack
 from tests.student_agent.taking import HARMS, intake_of, run
@@ -40,6 +41,12 @@ def packets(broker: Stack) -> list[str]:
         for each in made:
             client.wait_for_state(each, {"approved"})
     return made
+
+
+@pytest.fixture(scope="module")
+def helper() -> Iterator[Killer]:
+    with killer("tests.student_agent.taking", "obey") as helper:
+        yield helper
 
 
 @pytest.fixture
@@ -85,52 +92,51 @@ def check_whole(broker: Stack, spec: Spec, packets: list[str]) -> None:
     assert all(each.told and each.applied for each in Records(Path(spec["state"])))
 
 
-def kill_while_taking(broker: Stack, packets: list[str], memory: Path, home: Path, times: int, seed: int) -> int:
+def kill_while_taking(
+    broker: Stack, helper: Killer, packets: list[str], memory: Path, home: Path, times: int, seed: int
+) -> int:
     """Kill a take ``times``, each another student's, then let it catch up; how often the new one was there already."""
     dice, new = random.Random(seed), 0
-    with killer("tests.student_agent.taking", "run") as helper:
-        total = helper.run(new_student(broker, packets, memory, home / "whole"))["lines"]
-        for number in range(times):
-            spec = new_student(broker, packets, memory, home / str(number))
-            killed = helper.run(spec, lines=dice.randint(1, total))
-            after = in_force(spec)
-            assert after in ([packets[0]], [packets[1]]), after
-            new += after == [packets[1]]
-            assert killed["killed"] or after == [packets[1]]
-            helper.run(spec)
-            check_whole(broker, spec, packets)
+    total = helper.run(new_student(broker, packets, memory, home / "whole"))["lines"]
+    for number in range(times):
+        spec = new_student(broker, packets, memory, home / str(number))
+        killed = helper.run(spec, lines=dice.randint(1, total))
+        after = in_force(spec)
+        assert after in ([packets[0]], [packets[1]]), after
+        new += after == [packets[1]]
+        assert killed["killed"] or after == [packets[1]]
+        helper.run(spec)
+        check_whole(broker, spec, packets)
     return new
 
 
 def test_a_kill_at_a_random_line_leaves_the_old_or_the_new_and_one_report(
-    broker: Stack, packets: list[str], memory_directory: Path, tmp_path: Path
+    broker: Stack, helper: Killer, packets: list[str], memory_directory: Path, tmp_path: Path
 ) -> None:
-    kill_while_taking(broker, packets, memory_directory, tmp_path, 1, seed=20)
+    kill_while_taking(broker, helper, packets, memory_directory, tmp_path, 1, seed=20)
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(1800)
 def test_fifty_kills_leave_the_old_or_the_new_and_one_report(
-    broker: Stack, packets: list[str], memory_directory: Path, tmp_path: Path
+    broker: Stack, helper: Killer, packets: list[str], memory_directory: Path, tmp_path: Path
 ) -> None:
-    new = kill_while_taking(broker, packets, memory_directory, tmp_path, 50, seed=21)
+    new = kill_while_taking(broker, helper, packets, memory_directory, tmp_path, 50, seed=21)
     assert 0 < new < 50  # the dice hit both sides of the change
 
 
 @pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.nightly)])
 def test_a_recall_that_is_killed_is_obeyed_afterwards_and_reported_once(
-    broker: Stack, packets: list[str], memory_directory: Path, tmp_path: Path, times: int
+    broker: Stack, helper: Killer, packets: list[str], memory_directory: Path, tmp_path: Path, times: int
 ) -> None:
-    dice = random.Random(22)
-    with killer("tests.student_agent.taking", "recall") as helper:
-        spec = new_student(broker, packets, memory_directory, tmp_path / "whole")
-        total = helper.run({**spec, "packet_id": packets[0]})["lines"]
-        for number in range(times):
-            spec = {**new_student(broker, packets, memory_directory, tmp_path / str(number)), "packet_id": packets[0]}
-            helper.run(spec, lines=dice.randint(1, total))
-            helper.run(spec)
-            assert in_force(spec) == []
-            assert reports(broker, spec, packets[0]) == ["accepted", "recalled"]
+    dice, order = random.Random(22), {"packet_id": packets[0], "recalled": True}
+    total = helper.run({**new_student(broker, packets, memory_directory, tmp_path / "whole"), **order})["lines"]
+    for number in range(times):
+        spec = {**new_student(broker, packets, memory_directory, tmp_path / str(number)), **order}
+        helper.run(spec, lines=dice.randint(1, total))
+        helper.run(spec)
+        assert in_force(spec) == []
+        assert reports(broker, spec, packets[0]) == ["accepted", "recalled"]
 
 
 @pytest.mark.parametrize("room", [*(pytest.param(each, marks=pytest.mark.nightly) for each in (0, 2000)), 300])

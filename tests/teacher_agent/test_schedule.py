@@ -118,7 +118,7 @@ def pending(config: Config, data: bytes, source: str = "sha256:0") -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("before_the_kill", [False, True])
+@pytest.mark.parametrize("before_the_kill", [pytest.param(False, marks=pytest.mark.nightly), True])
 def test_what_was_extracted_and_not_known_to_be_published_is_published_as_it_is(
     broker: Stack, config: Config, schedule_of: ScheduleOf, before_the_kill: bool
 ) -> None:
@@ -238,6 +238,7 @@ def test_a_channel_is_led_to_what_was_approved(broker: Stack, config: Config, sc
     assert line.published.led
 
 
+@pytest.mark.nightly
 def test_a_channel_that_is_anothers_to_lead_stays(
     broker: Stack, config: Config, schedule_of: ScheduleOf, caplog: pytest.LogCaptureFixture
 ) -> None:

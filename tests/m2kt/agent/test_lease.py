@@ -122,7 +122,8 @@ def test_a_reason_is_one_line_of_bounded_length() -> None:
     assert broker.said[-1] == ("released", "no " + "x" * 397)
 
 
-def test_a_child_that_does_not_listen_is_killed() -> None:
+def test_a_child_that_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("m2kt.agent.guard.GRACE_SECONDS", 0.2)
     process = subprocess.Popen([sys.executable, "-c", DEAF], start_new_session=True, stdout=subprocess.PIPE)
     assert process.stdout
     process.stdout.readline()
