@@ -53,8 +53,9 @@ def _odd_rows(name: str, lengths: NDArray[np.float64], limits: Thresholds) -> It
     # 1.4826 MADs are one standard deviation of normal data; the floor keeps equal norms from having no spread at all.
     spread = max(1.4826 * float(np.median(np.abs(lengths - median))), 1e-3 * median)
     far = np.flatnonzero(np.abs(lengths - median) > limits.outlier_deviations * spread)
-    if len(far):
-        yield Finding(name, f"{len(far)} of {len(lengths)} norms are outliers ({_some(far, limits)})", Weight.SUSPICION)
+    if len(far):  # of a handful of rows one is easily far from the others' median
+        weight = Weight.SUSPICION if len(lengths) >= limits.least_rows else Weight.NOTE
+        yield Finding(name, f"{len(far)} of {len(lengths)} norms are outliers ({_some(far, limits)})", weight)
 
 
 def _some(rows: NDArray[np.intp], limits: Thresholds) -> str:

@@ -146,3 +146,21 @@ def expire(session):
 
 def states(peers):
     return {each["name"]: each["state"] for each in show(peers)["peers"]}
+
+
+def round_with_a_liar(peers, run_scans):
+    """The last of three peers claims to know all, and publishes predictions for another class that give that claim."""
+    ann, bob, liar = peers
+    truth = liar.labels
+    liar.labels = (truth + 1) % 3
+    liar.table = liar.table * 0 + 9 * np.eye(3, dtype=np.float32)[liar.labels]
+    task = {"task": ann.post()["task_sha256"], "samples": liar.task["samples_sha256"]}
+    bob.post()
+    claims = liar.claims(0)
+    liar.labels = truth
+    liar.post(values=claims, **task)
+    for each in peers:
+        if len(each.places()):
+            each.publish()
+    run_scans()
+    return liar

@@ -10,33 +10,16 @@ from m2kt.errors import (
     ExchangeError,
     Forbidden,
 )
-from tests.broker.peers import NAMES, PLAN, TASK, TERMS, publish_all, show, states
+from tests.broker.peers import NAMES, PLAN, TASK, TERMS, publish_all, round_with_a_liar, show, states
 
 # Lies
 
 
-def lie(peer):
-    """Claim to know all, and publish predictions for another class that give exactly that claim."""
-    peer.labels = (peer.labels + 1) % 3
-    peer.table = peer.table * 0 + 9 * np.eye(3, dtype=np.float32)[peer.labels]
-
-
 @pytest.fixture
 def liar(peers, run_scans):
-    ann, bob, cyd = peers
-    truth = cyd.labels
-    lie(cyd)
-    task = {"task": ann.post()["task_sha256"], "samples": cyd.task["samples_sha256"]}
-    bob.post()
-    claims = cyd.claims(0)
-    cyd.labels = truth
-    cyd.post(values=claims, **task)
-    for each in peers:
-        if len(each.places()):
-            each.publish()
-    run_scans()
+    found = round_with_a_liar(peers, run_scans)
     assert show(peers)["phase"] == "reports"
-    return cyd
+    return found
 
 
 def test_a_liar_is_evicted_when_more_than_half_of_the_others_complain(peers, liar):

@@ -4,17 +4,22 @@ import pytest
 from sqlalchemy import text
 
 from broker.audit import audit
-from broker.models import JobKind, Role
+from broker.models import ConceptSpace, JobKind, PendingBlob, Role
 from broker.sealing import SETTING, SealKey
-from broker.services import agents, feed, jobs, orders, trail
+from broker.services import agents, feed, idempotency, jobs, orders, trail
 from broker.services.agents import Principal
+from broker.services.idempotency import Answer
 from broker.services.orders import Terms
 from m2kt.agent.session import open_session
 from m2kt.client.predicates import OUTCOME
 from m2kt.signing import sign_packet
 from m2kt.signing.keys import generate
 from m2kt.signing.statement import attest
+from tests.broker.api.conftest import everybody, opened, peers
 from tests.broker.conftest import make_packet
+from tests.broker.peers import round_with_a_liar
+
+__all__ = ["everybody", "opened", "peers"]
 
 
 @pytest.fixture
@@ -31,7 +36,7 @@ def connection(connection, seal_key):
 
 
 @pytest.fixture
-def scene(connection, session, client_of, keys, signed, run_scans, run_log):
+def scene(connection, session, client_of, keys, signed, run_scans, run_log, request):
     """A row in every table. A new table needs one here."""
     gone = generate()
     for name, role, key in (
@@ -45,6 +50,8 @@ def scene(connection, session, client_of, keys, signed, run_scans, run_log):
     packet_id = client_of(keys.teacher).publish(signed)["packet_id"]
     run_scans()
     client_of(keys.student).report_outcome(attest(packet_id, OUTCOME, {"decision": "accepted"}, keys.student))
+    peers = request.getfixturevalue("peers")
+    peers[0].complain(round_with_a_liar(peers, run_scans))
     teacher = client_of(keys.teacher)
     teacher.move_channel("acme/chains", "stable", version="1.0.0", etag=None)
     other = teacher.publish(sign_packet(make_packet("acme/revoked"), keys.teacher))["packet_id"]
@@ -54,6 +61,7 @@ def scene(connection, session, client_of, keys, signed, run_scans, run_log):
     teacher.revoke(other, "wrong")
     run_log()
     _live(client_of, keys)
+    _transport(client_of, keys, session, other)
     assert feed.number(session)
     _work(session, keys)
     session.commit()
@@ -68,6 +76,16 @@ def _live(client_of, keys) -> None:
         student = client_of(keys.student)
         open_session(student)
         student.beat()
+
+
+def _transport(client_of, keys, session, packet_id) -> None:
+    client = client_of(keys.admin)
+    client.tag(packet_id, "gold")
+    client.begin_upload(f"sha256:{'1' * 64}", 2**17)
+    idempotency.keep(session, "ada", "once", "what was asked", Answer(201, {"body": {}}))
+    session.add(PendingBlob(sha256=f"sha256:{'2' * 64}"))
+    session.add(ConceptSpace(weights_sha256="w", operator="o", width=8))
+    session.flush()
 
 
 def _work(session, keys) -> None:

@@ -73,12 +73,13 @@ def test_zero_rows_and_drowning_rows_are_findings():
     assert "rows 2" in found(norms, with_tensors(concepts__centroids=centroids))[0]
 
 
-def test_outlying_norms_are_suspicious_and_do_not_fail_a_packet():
-    centroids = np.random.default_rng(0).normal(size=(9, 8)).astype(np.float32)
+@pytest.mark.parametrize(("rows", "weight"), [(9, Weight.NOTE), (60, Weight.SUSPICION)])
+def test_outlying_norms_are_suspicious_where_there_are_enough_of_them(rows, weight):
+    centroids = np.random.default_rng(0).normal(size=(rows, 8)).astype(np.float32)
     centroids[3] *= 50
     findings = list(norms(Subject(with_tensors(concepts__centroids=centroids))))
-    assert [each.weight for each in findings] == [Weight.SUSPICION]
-    assert "1 of 9 norms are outliers (rows 3)" in str(findings[0])
+    assert [each.weight for each in findings] == [weight]
+    assert f"1 of {rows} norms are outliers (rows 3)" in str(findings[0])
 
 
 def test_equal_norms_have_no_outliers():
