@@ -39,5 +39,5 @@ def evict(session: Session, holder: str, why: str, *, counted: bool) -> int:
             outbox.post(session, outbox.RING, job=str(row.id))
             ring_after_commit(session, row.id)
         else:
-            needs.settle(session, row.id, row.state)
+            needs.settle(session, [row.id], row.state)
     return len(ended)
