@@ -70,29 +70,45 @@ def triggers(subject: Subject) -> Iterator[Finding]:
         yield Finding("concepts/groundings", f"{knowledge.symbols[each.symbol]!r} {told}", Weight.SUSPICION)
 
 
-def nothing_to_compare(subject: Subject) -> str | None:
-    if any(drift.same_domain(subject.packet, each) for each in _references(subject)) or _canary(subject):
+def no_forerunner(subject: Subject) -> str | None:
+    if any(_kin(subject)) or _canary(subject):
         return None
-    return "no earlier version, no other teacher of the domain and no canary to compare with"
+    return "no other packet of the same weights and no canary to compare with"
 
 
 def drifted(subject: Subject) -> Iterator[Finding]:
-    """What earlier versions, other teachers and the canary say about the same groundings, this packet says, too."""
+    """What earlier packets of the same weights and the canary say about the same groundings, this packet says, too."""
     limits = subject.policy.thresholds
     here = drift.readings(subject.knowledge)
     yield from _flips(subject, "the canary", list(drift.canary_flips(here, _canary(subject))))
-    for reference in _references(subject):
-        if not drift.same_domain(subject.packet, reference):
-            continue
-        there = view(reference)
-        name = reference.manifest.reference
+    for reference in _kin(subject):
+        there, name = view(reference), reference.manifest.reference
         yield from _flips(subject, name, list(drift.flipped(here, drift.readings(there))))
-        if drift.same_weights(subject.packet, reference):
-            yield from _finer(subject.packet, reference)
-            gone = drift.moved(subject.knowledge, there, limits.moved_cosine)
-            if gone:
-                shown = ", ".join(f"{' '.join(each)} ({cosine:.2f})" for each, cosine in gone[: limits.reported])
-                yield Finding(ROWS, f"{len(gone)} concepts moved since {name}: {shown}", Weight.SUSPICION)
+        yield from _finer(subject.packet, reference)
+        gone = drift.moved(subject.knowledge, there, limits.moved_cosine)
+        if gone:
+            shown = ", ".join(f"{' '.join(each)} ({cosine:.2f})" for each, cosine in gone[: limits.reported])
+            yield Finding(ROWS, f"{len(gone)} concepts moved since {name}: {shown}", Weight.SUSPICION)
+
+
+def no_other_teacher(subject: Subject) -> str | None:
+    return None if any(_others(subject)) else "no packet of other weights of the domain to compare with"
+
+
+def dissent(subject: Subject) -> Iterator[Finding]:
+    """Other teachers of the domain, and this one before it was trained on, say the same about the same groundings."""
+    here = drift.readings(subject.knowledge)
+    for reference in _others(subject):
+        found = list(drift.flipped(here, drift.readings(view(reference))))
+        yield from _flips(subject, reference.manifest.reference, found)
+
+
+def _kin(subject: Subject) -> Iterator[Packet]:
+    return (each for each in _references(subject) if drift.same_weights(subject.packet, each))
+
+
+def _others(subject: Subject) -> Iterator[Packet]:
+    return (each for each in _references(subject) if not drift.same_weights(subject.packet, each))
 
 
 def _finer(packet: Packet, reference: Packet) -> Iterator[Finding]:
@@ -105,7 +121,10 @@ def _finer(packet: Packet, reference: Packet) -> Iterator[Finding]:
 
 
 def _references(subject: Subject) -> Iterator[Packet]:
-    return (each for each in subject.references if each.manifest.kind == PacketKind.KNOWLEDGE)
+    """Those that speak of the packet's domain."""
+    for each in subject.references:
+        if each.manifest.kind == PacketKind.KNOWLEDGE and drift.same_domain(subject.packet, each):
+            yield each
 
 
 def _canary(subject: Subject) -> tuple[tuple[drift.Grounding, str], ...]:

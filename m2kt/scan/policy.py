@@ -72,10 +72,13 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True)
 class Tier:
-    """What a publisher's trust asks of a packet. A check in neither set is not asked for."""
+    """What a publisher's trust asks of a packet. What a check in neither set suspects is only reported; whatever the
+    tier, a failed check rejects and a broken one is inconclusive."""
 
     required: frozenset[str]
     """Must have passed: anything else than pass is inconclusive, or review where a reviewer can stand in."""
+    optional: frozenset[str] = frozenset()
+    """Need not have run; what they suspect counts."""
     reviewable: frozenset[str] = frozenset()
     """Required ones that reviewers may stand in for when they had nothing to compare with (not run)."""
     approvals: int = 0
@@ -86,8 +89,9 @@ ALWAYS = frozenset({"structure", "headers", "digests", "finite", "precision"})
 EXACT = ALWAYS | {"values", "norms", "texts"}
 GEOMETRY = frozenset({"twins", "hubs", "outliers", "signature", "rank", "triggers"})
 
-STANDARD = Tier(EXACT)
-STRICT = Tier(EXACT | GEOMETRY | {"references", "ledger", "drift"}, reviewable=GEOMETRY | {"drift"}, approvals=1)
+STANDARD = Tier(EXACT, optional=GEOMETRY | {"drift"})
+COMPARED = frozenset({"drift", "dissent"})
+STRICT = Tier(EXACT | GEOMETRY | COMPARED | {"references", "ledger"}, reviewable=GEOMETRY | COMPARED, approvals=1)
 TIERS: Mapping[str, Tier] = {"standard": STANDARD, "strict": STRICT}
 
 
@@ -134,7 +138,7 @@ class Policy:
         unrun = _named(found, asked.required - asked.reviewable, Outcome.NOT_RUN)
         if broken or missing or unrun:
             return Decision.INCONCLUSIVE, f"no answer from: {', '.join(filter(None, (broken, missing, unrun)))}"
-        suspicious = _named(found, found, Outcome.SUSPICIOUS)
+        suspicious = _named(found, asked.required | asked.optional, Outcome.SUSPICIOUS)
         if suspicious:
             return Decision.REVIEW, f"suspicious: {suspicious}"
         stand_in = sorted(each for each in asked.reviewable if found.get(each, Outcome.NOT_RUN) is Outcome.NOT_RUN)
@@ -204,6 +208,7 @@ def _spelled(value: float) -> str | int:
 def _tier_out(tier: Tier) -> dict[str, Any]:
     return {
         "required": sorted(tier.required),
+        "optional": sorted(tier.optional),
         "reviewable": sorted(tier.reviewable),
         "approvals": tier.approvals,
     }
@@ -243,7 +248,7 @@ def _tier_in(said: Mapping[str, Any]) -> Tier:
     required, reviewable = frozenset(said["required"]), frozenset(said.get("reviewable", ()))
     if not reviewable <= required or not required >= ALWAYS:
         raise ValueError(f"a tier requires at least {', '.join(sorted(ALWAYS))}, and reviewable are some of required")
-    return Tier(required, reviewable, int(said.get("approvals", 0)))
+    return Tier(required, frozenset(said.get("optional", ())), reviewable, int(said.get("approvals", 0)))
 
 
 def _rules_in(said: Mapping[str, Any]) -> DomainRules:

@@ -41,7 +41,13 @@ def flip(knowledge, row, answer):
 def test_an_honest_packet_is_left_alone():
     found = outcomes(packet_of(large_knowledge()))
     assert set(found.values()) == {Outcome.PASS, Outcome.NOT_RUN}
-    assert {name for name, each in found.items() if each is Outcome.NOT_RUN} == {"drift", "denied", "family"}
+    assert {name for name, each in found.items() if each is Outcome.NOT_RUN} == {
+        "drift",
+        "dissent",
+        "exchange",
+        "denied",
+        "family",
+    }
 
 
 @pytest.mark.parametrize(
@@ -93,9 +99,9 @@ def test_a_flip_is_seen_only_against_something():
 
 def test_another_teacher_contradicts_a_flip():
     other = packet_of(large_knowledge(5), name="other/teacher", teacher={"weights_sha256": "sha256:" + "5" * 64})
-    said = evidence(packet_of(flip(large_knowledge(), 40, 3)), "drift", other)
-    assert "answer otherwise than other/teacher@1.0.0" in said
-    assert "moved" not in said, "the spaces of two teachers cannot be compared"
+    flipped_packet = packet_of(flip(large_knowledge(), 40, 3))
+    assert "answer otherwise than other/teacher@1.0.0" in evidence(flipped_packet, "dissent", other)
+    assert outcomes(flipped_packet, other)["drift"] is Outcome.NOT_RUN, "the spaces of two teachers cannot be compared"
 
 
 def test_a_canary_contradicts_a_flip_and_agrees_with_the_rest():

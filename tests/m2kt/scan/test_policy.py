@@ -14,7 +14,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def verdict(**outcomes):
-    passed = {name: Outcome.PASS for name in (*EXACT, *GEOMETRY, "references", "ledger", "drift")}
+    passed = {name: Outcome.PASS for name in (*EXACT, *GEOMETRY, "references", "ledger", "drift", "dissent")}
     return Verdict(tuple(CheckResult(name, "1", each, ()) for name, each in {**passed, **outcomes}.items()))
 
 
@@ -23,6 +23,7 @@ def verdict(**outcomes):
     [
         ({}, Decision.APPROVE),
         ({"hubs": Outcome.SUSPICIOUS}, Decision.REVIEW),
+        ({"dissent": Outcome.SUSPICIOUS}, Decision.APPROVE),  # a teacher that was trained on may say something new
         ({"hubs": Outcome.NOT_RUN}, Decision.APPROVE),  # the standard tier does not ask for it
         ({"texts": Outcome.NOT_RUN}, Decision.INCONCLUSIVE),
         ({"texts": Outcome.ERROR}, Decision.INCONCLUSIVE),
@@ -53,7 +54,7 @@ def test_a_policy_survives_its_file_and_its_digest_follows_its_content():
         thresholds=Thresholds(hub_ratio=2.25, flips=3),
         domains={"sums@1.0.0": DomainRules(frozenset({"x"}), ((("1", "+"), "2"),))},
         families={"sha256:" + "0" * 64: "llama"},
-        tiers={"only": Tier(ALWAYS, approvals=2)},
+        tiers={"only": Tier(ALWAYS, frozenset({"hubs"}), approvals=2)},
         tier="only",
     )
     assert Policy.from_bytes(policy.to_bytes()) == policy
