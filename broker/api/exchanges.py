@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from broker.api.attestations import ENVELOPE
-from broker.api.packets import MEDIA_TYPE
+from broker.api.packets import LOCATION, MEDIA_TYPE
 from broker.db import transaction
 from broker.models import ExchangeState
 from broker.schemas.exchanges import (
@@ -64,11 +64,15 @@ _PACKET = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 _COMPLAINT = {ENVELOPE: {"schema": {"type": "object"}}}
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, responses=documented(401, 403))
-def open_exchange(body: ExchangeIn, caller: OpenerDep, context: ContextDep, session: SessionDep) -> ExchangeOut:
+@router.post("", status_code=status.HTTP_201_CREATED, responses={201: {"headers": LOCATION}, **documented(401, 403)})
+def open_exchange(
+    body: ExchangeIn, caller: OpenerDep, context: ContextDep, session: SessionDep, response: Response
+) -> ExchangeOut:
     """Open an exchange: a task without its samples, a round plan, and who is invited."""
     limit = context.settings.max_packet_bytes
-    return _seen(session, exchanges.open_(session, body.opening(), by=caller, max_bytes=limit).id)
+    opened = exchanges.open_(session, body.opening(), by=caller, max_bytes=limit)
+    response.headers["Location"] = f"/v1/exchanges/{opened.id}"
+    return _seen(session, opened.id)
 
 
 @router.get("", responses=documented())
@@ -179,7 +183,11 @@ def post_confidences(
 @router.post(
     "/{exchange_id}/rounds/{number}/packets",
     status_code=status.HTTP_201_CREATED,
-    responses={200: {"model": PacketOut, "description": "it was there"}, **documented(401, 403, 404, 409)},
+    responses={
+        201: {"headers": LOCATION},
+        200: {"model": PacketOut, "description": "it was there", "headers": LOCATION},
+        **documented(401, 403, 404, 409, 415),
+    },
     openapi_extra={"requestBody": {"required": True, "content": _PACKET}},
 )
 def publish(

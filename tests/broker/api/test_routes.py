@@ -83,6 +83,7 @@ WITHOUT_ADDRESS = {
     "/v1/agents",
     "/v1/enrol",
     "/v1/enrolments",
+    "/v1/exchanges/{exchange_id}/rounds/{number}/complaints/{accused}",
     "/v1/jobs",
     "/v1/packets/{packet_id}/outcomes",
     "/v1/packets/{packet_id}/reviews",

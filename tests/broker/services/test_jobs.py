@@ -73,9 +73,12 @@ def test_a_twin_that_is_under_way_is_the_job_and_one_that_ended_is_not(session):
     assert order(session, dedup_key="nightly").id != first.id
 
 
+EXCHANGE = {"exchange": str(uuid.uuid4()), "peer": "somebody", "trust": "keys"}
+
+
 def test_a_job_waits_until_all_that_it_needs_has_succeeded(session):
     one, two = order(session), order(session)
-    last = order(session, kind=JobKind.EXCHANGE, needs=(one.id, two.id))
+    last = order(session, kind=JobKind.EXCHANGE, spec=EXCHANGE, needs=(one.id, two.id))
     assert last.waits_for == 2
     assert claim(session, kinds=(JobKind.EXCHANGE,)) is None
     for _ in range(2):
