@@ -1,8 +1,9 @@
 """What the safety scan finds and what it flags: attacks on, and honest packets of, a teacher it was not tuned on.
 
 `python -m bench.scan --json` judges teacher B by the thresholds that stand in `m2kt.scan.policy`;
-`python -m bench.scan --freeze` prints those that teacher A's honest packets give. Nothing of B, and nothing of the
-class ``direction``, was looked at when they were chosen.
+`python -m bench.scan --freeze` prints those that teacher A's honest packets give. Nothing of
+the class ``direction`` was looked at when they were chosen. Of B's honest packets one thing was: their logit margins were
+flagged while classes were pooled, so that margins are now taken within a class. B is no untouched test any more.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from m2kt.signing import sign_packet
 from m2kt.signing.keys import generate
 
 MODELS = Path(__file__).parent.parent / "examples" / "models"
-TEACHER_A, TEACHER_B, SECOND = MODELS / "teacher", MODELS / "world-13" / "teacher", MODELS / "world-13" / "second"
+TEACHER_A, TEACHER_B, SECOND = MODELS / "teacher", MODELS / "world-11" / "teacher", MODELS / "world-11" / "second"
 PROBES = 3000
 CANARY = 60
 FLAGGED = (Outcome.FAIL, Outcome.SUSPICIOUS)

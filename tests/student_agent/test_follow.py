@@ -44,9 +44,11 @@ class Teacher:
     def publish(self, knowledge: Knowledge, parents: Sequence[str] = ()) -> str:
         """The next version, approved, and the channel at it."""
         packet = packet_of(knowledge, f"1.{len(self.packets)}.0", self.name)
-        if parents:
-            manifest = replace(packet.manifest, parents=tuple(map(PacketId, parents)))
-            packet = build_packet(manifest, packet.tensors)
+        # A teacher that was trained on: of the same weights, other answers would be suspicious (docs/scan.md, drift).
+        weights = f"sha256:{len(self.packets):064x}"
+        taught = replace(packet.manifest.teacher, weights_sha256=weights)
+        manifest = replace(packet.manifest, teacher=taught, parents=tuple(map(PacketId, parents)))
+        packet = build_packet(manifest, packet.tensors)
         found = str(self._client.publish(sign_packet(packet, self._key))["packet_id"])
         self._client.wait_for_state(found, {"approved"}, 120)
         self.packets.append(found)
