@@ -1,9 +1,9 @@
 """What the safety scan finds and what it flags: attacks on, and honest packets of, a teacher it was not tuned on.
 
 `python -m bench.scan --json` judges teacher B by the thresholds that stand in `m2kt.scan.policy`;
-`python -m bench.scan --freeze` prints those that teacher A's honest packets give. Nothing of the class ``direction`` was
-looked at when they were chosen. Of B's honest packets one thing was: their logit margins were flagged while classes were
-pooled, so that margins are now taken within a class. B is no untouched test any more.
+`python -m bench.scan --freeze` prints those that teacher A's honest packets give. Nothing of the class ``direction``
+was looked at when they were chosen. Of B's honest packets one thing was: their logit margins were flagged while
+classes were pooled, so that margins are now taken within a class. B is no untouched test any more.
 """
 
 import argparse
