@@ -6,6 +6,8 @@ takes: ``python -m bench.exchange_network --json``.
 
 import argparse
 import json
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +34,11 @@ FACTORY = "bench.tiny_peers:make"
 TOLERANCE = 1e-5
 PLAN = RoundPlan(seed=11, rounds=4, samples_per_round=48, steps_per_round=2)
 SETTINGS: dict[str, Any] = {"samples": 240, "seed": 3, "widths": {"ann": 4, "bob": 16, "cyd": 64}}
+
+
+def _found() -> dict[str, str]:
+    """Where a child finds the peers of this package: it does not look into its own directory."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(Path(__file__).parent.parent), *sys.path)))}
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,7 @@ class Meeting:
     def run(self, name: str, on_start: Callable[[int], None] = lambda _: None) -> dict[str, Any]:
         """One peer as a process of its own, until the exchange ends."""
         log = self.folder / f"{name}.log"
-        return run_child("student_agent", "exchange", self.spec(name), log=log, on_start=on_start)
+        return run_child("student_agent", "exchange", self.spec(name), log=log, env=_found(), on_start=on_start)
 
     def run_all(self) -> list[dict[str, Any]]:
         """Every peer as a process, at the same time."""
