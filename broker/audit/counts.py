@@ -13,7 +13,7 @@ from broker.models import Base, RowCount
 from m2kt.client.statements import Report
 
 _HALVES = (
-    "SELECT count(*), coalesce(bit_xor(('x' || left(i, 16))::bit(64)::bigint), 0), "
+    "SELECT '{name}', count(*), coalesce(bit_xor(('x' || left(i, 16))::bit(64)::bigint), 0), "
     "coalesce(bit_xor(('x' || right(i, 16))::bit(64)::bigint), 0) FROM (SELECT {identity} AS i FROM \"{name}\") AS one"
 )
 
@@ -39,8 +39,9 @@ class Tally:
 def check(session: Session, tables: Sequence[SealedTable], report: Report) -> None:
     """Every counted table: how many rows are there, how many should be, and which, if it is one."""
     expected, counted = recorded(session), [each for each in tables if each.counted]
-    for each, tally in zip(counted, present(session, counted), strict=True):
-        apart = tally.apart(expected.get(each.name, Tally()))
+    there = present(session, counted)
+    for each in counted:
+        apart = there[each.name].apart(expected.get(each.name, Tally()))
         if apart != Tally():
             report(*_described(each, apart))
 
@@ -54,12 +55,12 @@ def recorded(session: Session) -> dict[str, Tally]:
     return found
 
 
-def present(session: Session, tables: Sequence[SealedTable]) -> list[Tally]:
-    """What is there."""
+def present(session: Session, tables: Sequence[SealedTable]) -> dict[str, Tally]:
+    """What is there, by the table's name: a UNION ALL that Postgres reads in parallel comes in any order."""
     wanted = text("SELECT name, row_identity(to_regclass(name)) FROM unnest(CAST(:names AS text[])) AS name")
     identities: dict[str, str] = dict(session.execute(wanted, {"names": [each.name for each in tables]}).all())
     statements = (_HALVES.format(identity=identities[each.name], name=each.name) for each in tables)
-    return [Tally(*row) for row in session.execute(text(" UNION ALL ".join(statements)))]
+    return {name: Tally(*row) for name, *row in session.execute(text(" UNION ALL ".join(statements)))}
 
 
 def _described(table: SealedTable, apart: Tally) -> tuple[str, str]:

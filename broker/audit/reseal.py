@@ -51,7 +51,6 @@ def _seal(session: Session, table: SealedTable) -> None:
 def _count(session: Session, tables: list[SealedTable]) -> None:
     """The rows that are there are those that were added, all of them at once."""
     session.execute(text("DELETE FROM row_counts"))
-    present = counts.present(session, tables)
-    for table, tally in zip(tables, present, strict=True):
-        session.add(RowCount(slot=ALL, name=table.name, rows=tally.rows, high=tally.high, low=tally.low))
+    for name, tally in counts.present(session, tables).items():
+        session.add(RowCount(slot=ALL, name=name, rows=tally.rows, high=tally.high, low=tally.low))
     session.flush()

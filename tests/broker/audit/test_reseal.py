@@ -36,6 +36,18 @@ def test_database_and_audit_compute_the_same_seal(session, seal_key):
     assert made == seal_key.seal("jobs", "grün")
 
 
+def test_tables_that_postgres_counts_in_parallel_are_not_taken_for_each_other(look, session):
+    """A parallel append returns its parts in the order in which they end."""
+    settings = {
+        "parallel_setup_cost": 0, "parallel_tuple_cost": 0, "min_parallel_table_scan_size": 0,
+        "debug_parallel_query": "on", "max_parallel_workers_per_gather": 2,
+    }  # fmt: skip
+    for name, value in settings.items():
+        session.execute(text(f"SET LOCAL {name} = '{value}'"))
+    for _ in range(3):
+        assert look().findings == []
+
+
 def test_a_job_that_was_changed_stays_named_when_the_broker_works_on_it(look, session, by):
     job = orders.place(session, JobKind.NOOP, {"n": 9}, by=by).job
     behind(session, f"""UPDATE jobs SET spec = '{{"n": 10}}', priority = 99 WHERE id = '{job.id}'""")
