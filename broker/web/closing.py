@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-
 STREAM_SECONDS = 60.0
 """An open answer ends after so long: whoever comes back signs again, and what it may see is looked up again. So whoever
 was revoked, or moved to another project, hears no more than this."""
