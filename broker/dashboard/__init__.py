@@ -3,9 +3,11 @@
 from fastapi import APIRouter, FastAPI
 from starlette.staticfiles import StaticFiles
 
-from broker.dashboard.pages import account, overview, packet, packets
+from broker.dashboard.pages import account, overview, packet, packet_contents, packet_proofs, packets
 
-routers: tuple[APIRouter, ...] = tuple(each.router for each in (account, overview, packets, packet))
+routers: tuple[APIRouter, ...] = tuple(
+    each.router for each in (account, overview, packets, packet, packet_contents, packet_proofs)
+)
 
 
 def mount(app: FastAPI) -> None:

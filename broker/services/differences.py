@@ -140,4 +140,5 @@ def _cosines(old: NDArray[np.float64], new: NDArray[np.float64], pairs: NDArray[
 def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     rows = rows / (float(np.abs(rows).max(initial=0.0)) or 1.0)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)
+    found: NDArray[np.float64] = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)
+    return found

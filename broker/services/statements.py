@@ -85,7 +85,7 @@ def _opened(row: Attestation, known: Known) -> tuple[bool, Mapping[str, Any], by
 
 def _places(session: Session, entries: Sequence[bytes]) -> dict[bytes, int]:
     wanted = select(LogLeaf.entry, LogLeaf.index).where(LogLeaf.entry.in_([each for each in entries if each]))
-    return {row.entry: row.index for row in session.execute(wanted) if row.index is not None}
+    return {entry: index for entry, index in session.execute(wanted) if index is not None}
 
 
 def page(session: Session, packet_id: str, *, before: int | None, limit: int) -> list[Attestation]:

@@ -1,4 +1,4 @@
-"""One template of a packet's abstraction graph, in words and figures: its elements, and on what its decisions depend."""
+"""One template of a packet's abstraction graph, in words and figures: elements, and on what decisions depend."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

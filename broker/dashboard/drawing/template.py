@@ -1,4 +1,4 @@
-"""One template: its elements with what refers to what, and heat maps of what its decisions depend on, column by column."""
+"""One template: its elements with what refers to what, and heat maps of what its decisions depend on, in columns."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,7 +17,7 @@ KINDS = {Element.LITERAL: "text", Element.SLOT: "slot", Element.COPY: "copy", El
 
 
 def draw_graph(view: TemplateView, palette: Palette, label: str) -> str:
-    """Boxes in reading order; arcs above lead from the elements that fill a decision's roles, and from what is copied."""
+    """Boxes in reading order; arcs above lead from what fills a decision's roles, and from what is copied."""
     width = LEFT + CELL * len(view.parts) + 20
     arcs = [_arc(source, part, palette) for part in view.parts for source in part.refers_to if source < part.number]
     boxes = [_box(part, palette) for part in view.parts]
@@ -73,7 +73,8 @@ def _box(part: Part, palette: Palette) -> str:
 def _arc(source: int, part: Part, palette: Palette) -> str:
     start, end = LEFT + CELL * source + CELL / 2, _x(part) + CELL / 2
     height = min(ARCS - 8, 16 + 6 * (part.number - source))
-    path = f"M{number(start)} {number(ARCS)} Q{number((start + end) / 2)} {number(ARCS - 2 * height)} {number(end)} {number(ARCS)}"
+    bend = f"{number((start + end) / 2)} {number(ARCS - 2 * height)}"
+    path = f"M{number(start)} {number(ARCS)} Q{bend} {number(end)} {number(ARCS)}"
     dashed = "4 3" if part.kind == Element.COPY else None
     return element("path", d=path, fill="none", stroke=palette.positive, stroke_dasharray=dashed)
 
