@@ -3,9 +3,23 @@
 from fastapi import APIRouter, FastAPI
 from starlette.staticfiles import StaticFiles
 
-from broker.dashboard.pages import account, overview, packet, packets
+from broker.dashboard.pages import (
+    account,
+    accounts,
+    agents,
+    channels,
+    health,
+    jobs,
+    keys,
+    log,
+    overview,
+    packet,
+    packets,
+    reviews,
+)
 
-routers: tuple[APIRouter, ...] = tuple(each.router for each in (account, overview, packets, packet))
+PAGES = (account, overview, packets, packet, reviews, jobs, agents, channels, keys, log, health, accounts)
+routers: tuple[APIRouter, ...] = tuple(each.router for each in PAGES)
 
 
 def mount(app: FastAPI) -> None:
