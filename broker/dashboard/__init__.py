@@ -3,6 +3,7 @@
 from fastapi import APIRouter, FastAPI
 from starlette.staticfiles import StaticFiles
 
+from broker.dashboard import route
 from broker.dashboard.pages import (
     account,
     accounts,
@@ -26,4 +27,5 @@ def mount(app: FastAPI) -> None:
     """Serve the pages, and their scripts and stylesheet at ``/static``."""
     for router in routers:
         app.include_router(router)
+    route.install(app)
     app.mount("/static", StaticFiles(packages=[("broker.dashboard", "static")]), name="static")
