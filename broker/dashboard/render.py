@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import escape
 
 from broker.services.accounts import Person
 
@@ -72,13 +73,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(when=when, iso=iso, value=value, short=short, clip=clip, ago=ago, whole=_Whole)
+    environment.filters.update(
+        when=when, iso=iso, value=value, short=short, clip=clip, ago=ago, whole=_Whole, exact=escape
+    )
     environment.globals["now"] = lambda: datetime.now(UTC)
     return environment
 
 
 class _Whole(str):
-    """A text that is shown in full: a log, a signed note."""
+    """A text that is shown in full: a log, a signed note. For fields of forms: the filter `exact`."""
 
 
 def harmless(anything: Any) -> Any:

@@ -4,16 +4,17 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from broker.dashboard.render import HEADERS, page
 from broker.web.forms import Form
 from broker.web.people import CSRF_FIELD, PasswordDue, SignInNeeded
 from broker.web.problems import headers_of
-from m2kt.errors import M2KTError, UsageError
+from m2kt.errors import M2KTError, NotFound, UsageError
 
 SECRETS = (CSRF_FIELD, "password", "old", "new", "again")
 """Fields that no page gives back."""
@@ -44,6 +45,20 @@ class Page(APIRoute):
 
 def router() -> APIRouter:
     return APIRouter(include_in_schema=False, default_response_class=HTMLResponse, route_class=Page)
+
+
+def install(app: FastAPI) -> None:
+    """Have browsers told on a page that there is nothing at an address; everybody else hears it as a problem."""
+    told = app.exception_handlers[HTTPException]
+
+    def nowhere(request: Request, error: Exception) -> Any:
+        assert isinstance(error, HTTPException)
+        wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/")
+        if error.status_code == 404 and wants_page:
+            return error_page(NotFound("there is no such page", hint="The places are listed on the overview."))
+        return told(request, error)
+
+    app.add_exception_handler(HTTPException, nowhere)
 
 
 def error_page(error: M2KTError) -> Response:

@@ -14,7 +14,7 @@ from broker.services.agents import Standing
 from broker.services.gate import GateCheck
 from broker.services.signers import Known, Signer
 from broker.services.statements import Said
-from m2kt.client.predicates import APPROVAL, SCAN
+from m2kt.client.predicates import APPROVAL, REVIEW, SCAN
 from m2kt.scan import CHECK_NAMES, Outcome
 from m2kt.signing.keys import PublicKey
 
@@ -54,15 +54,6 @@ class CheckRow:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Which statements the trail begins before; who holds which keys of the settings."""
-
-    standing: Standing
-    brokers: Sequence[PublicKey]
-    before: int | None = None
-
-
-@dataclass(frozen=True)
 class Provenance:
     packet: Packet
     verdict: str
@@ -90,15 +81,17 @@ class Version:
     state: PacketState
 
 
-def of_packet(session: Session, packet_id: str, asked: Asked) -> Provenance:
-    """Everything that the page says about one packet itself."""
+def of_packet(
+    session: Session, packet_id: str, standing: Standing, brokers: Sequence[PublicKey], before: int | None = None
+) -> Provenance:
+    """Everything that the page says about one packet itself; the trail begins before the statement ``before``."""
     packet = packets.get(session, packet_id)
-    rows = statements.page(session, packet_id, before=asked.before, limit=TRAIL + 1)
-    special = [statements.of_type(session, packet_id, each, HISTORY) for each in (SCAN, APPROVAL)]
+    rows = statements.page(session, packet_id, before=before, limit=TRAIL + 1)
+    special = [statements.of_type(session, packet_id, each, HISTORY) for each in ((SCAN,), (APPROVAL, REVIEW))]
     signatures = packets.signatures(session, [packet_id])[packet_id]
     everything = {row.id: row for row in (*rows, *special[0], *special[1])}
     ids = {*(row.signer for row in everything.values()), *(row.key_id for row in signatures)}
-    known = Known(session, ids, asked.standing, asked.brokers)
+    known = Known(session, ids, standing, brokers)
     said = {each.id: each for each in statements.read(session, list(everything.values()), known)}
     found = gate.look(session, packet)
     pullable = all(each.refusal is None for each in found)
@@ -126,10 +119,10 @@ def _sentence(packet: Packet, found: Sequence[GateCheck]) -> str:
     return f"It is {packet.state}, but nobody can pull it now: {refused.evidence}."
 
 
-def latest_scan(session: Session, packet_id: str, asked: Asked) -> Said | None:
+def latest_scan(session: Session, packet_id: str, standing: Standing, brokers: Sequence[PublicKey]) -> Said | None:
     """The newest verdict that holds."""
-    rows = statements.of_type(session, packet_id, SCAN, HISTORY)
-    known = Known(session, {row.signer for row in rows}, asked.standing, asked.brokers)
+    rows = statements.of_type(session, packet_id, (SCAN,), HISTORY)
+    known = Known(session, {row.signer for row in rows}, standing, brokers)
     return next((each for each in statements.read(session, rows, known) if each.valid), None)
 
 

@@ -3,7 +3,7 @@
 What somebody changed in the database shows here as a signature that does not verify, and nothing of it is believed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,18 +13,18 @@ from sqlalchemy.orm import Session
 
 from broker.models import Attestation, LogLeaf
 from broker.services.signers import Known, Signer
-from m2kt.client.predicates import APPROVAL, OUTCOME, RECEIPT, SCAN, STATE
+from m2kt.client.predicates import APPROVAL, OUTCOME, RECEIPT, REVIEW, SCAN, STATE
 from m2kt.errors import M2KTError
 from m2kt.log.entries import entry_of
 from m2kt.signing import dsse
 from m2kt.signing.statement import PAYLOAD_TYPE, Statement
 
-BROKERS_OWN = frozenset({RECEIPT, STATE, SCAN})
+BROKERS_OWN = frozenset({RECEIPT, STATE, SCAN, REVIEW})
 """What only the broker's key may say: an agent's signature on it is no statement of the broker."""
 
 ROLES = {
     **dict.fromkeys(BROKERS_OWN, frozenset({"broker"})),
-    APPROVAL: frozenset({"reviewer", "broker"}),
+    APPROVAL: frozenset({"reviewer"}),
     OUTCOME: frozenset({"student"}),
 }
 
@@ -44,10 +44,6 @@ class Said:
     """What stands for it in the log, in hex."""
     index: int | None
     """Where; None while it waits, or when the log has no such entry."""
-
-
-def known(session: Session, rows: Sequence[Attestation], standing: Any, brokers: Any) -> Known:
-    return Known(session, {row.signer for row in rows}, standing, brokers)
 
 
 def read(session: Session, rows: Sequence[Attestation], known: Known) -> list[Said]:
@@ -96,7 +92,7 @@ def page(session: Session, packet_id: str, *, before: int | None, limit: int) ->
     return list(session.scalars(wanted.order_by(Attestation.id.desc()).limit(limit)))
 
 
-def of_type(session: Session, packet_id: str, predicate_type: str, limit: int) -> list[Attestation]:
-    """The newest of one type, newest first."""
-    wanted = select(Attestation).where(Attestation.packet_id == packet_id, Attestation.predicate_type == predicate_type)
+def of_type(session: Session, packet_id: str, types: Collection[str], limit: int) -> list[Attestation]:
+    """The newest of some types, newest first."""
+    wanted = select(Attestation).where(Attestation.packet_id == packet_id, Attestation.predicate_type.in_(types))
     return list(session.scalars(wanted.order_by(Attestation.id.desc()).limit(limit)))

@@ -1,5 +1,7 @@
 """The log's head as people look at it: what was signed, by whom, and whether the tree in the database is still it."""
 
+import base64
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -8,8 +10,9 @@ from sqlalchemy.orm import Session
 from broker.models import LogCheckpoint, LogLeaf
 from broker.services import sequencer
 from broker.services.sequencer import Keeper
+from broker.services.tlog import prove, stored_tiles
 from m2kt.errors import CheckpointInvalid, LogTampered, UsageError
-from m2kt.log import Checkpoint, Note
+from m2kt.log import Checkpoint, Note, tiles, tree
 
 MOST = 10_000
 """Waiting entries are counted so far."""
@@ -55,6 +58,31 @@ def look(session: Session, keeper: Keeper) -> TreeHead:
     return TreeHead(
         keeper.origin, size, root, head.time, count, head.note, head.published, _signatures(head, keeper), fault
     )
+
+
+def begins_with(session: Session, head: TreeHead, old: int, root: str) -> str:
+    """What to say when the tree of ``head`` begins with that of ``old`` entries, whose ``root`` (hex or base64) is
+    remembered; `ProofInvalid` when it does not, `UsageError` for what is no size or root. Without a root: the one that
+    the tree had then, to be compared by eye."""
+    if head.fault is not None:
+        raise LogTampered(head.fault)
+    if not 0 < old <= head.size:
+        raise UsageError(f"the log has {head.size} entries", hint="A size from 1 to that has a root to compare.")
+    read = tiles.reader(stored_tiles(session))
+    was, now = tree.root(read, old), bytes.fromhex(head.root)
+    tree.verify_consistency(old, head.size, _root(root) if root else was, now, prove(session, old, head.size))
+    said = f"The {head.size:,} entries of now begin with the {old:,} of then"
+    return f"{said}: their root was {was.hex()}." + ("" if root else " Compare that with the one that you remember.")
+
+
+def _root(text: str) -> bytes:
+    """As people copy it: in hex, or from a checkpoint in base64."""
+    with suppress(ValueError):
+        return bytes.fromhex(text)
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise UsageError("a root is 64 hexadecimal digits, or what a checkpoint has in base64") from error
 
 
 def _same(one: LogCheckpoint | None, other: LogCheckpoint | None) -> bool:

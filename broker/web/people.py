@@ -64,7 +64,7 @@ class SignedIn:
         if due and not self.whatever_password:
             raise PasswordDue
         self._require_role(person)
-        await guard_path(request, context, person.scope, shared=True)
+        await guard_path(request, context, person.scope, shared=not changes)
         return person
 
     def _require_role(self, person: Person) -> None:

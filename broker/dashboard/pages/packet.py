@@ -10,11 +10,12 @@ from broker.dashboard.route import router as pages
 from broker.dashboard.route import see_other
 from broker.schemas.types import MAX_INT, AgentName, Line, PacketRef
 from broker.services import contents, neighbourhoods, outcomes, packets, provenance, recalls, student_reports
-from broker.services.provenance import Asked
+from broker.services.agents import Standing
 from broker.services.verification import STEPS
 from broker.web.deps import Context, ContextDep, SessionDep
 from broker.web.forms import FormDep, value
 from broker.web.people import OperatorDep, ViewerDep
+from m2kt.signing.keys import PublicKey
 
 router = pages()
 
@@ -24,9 +25,9 @@ Before = Annotated[int | None, Query(ge=1, le=MAX_INT)]
 IN_BROWSER = [(name, asks) for name, asks in STEPS if name != "stored-bytes"]
 
 
-def asked(context: Context, before: int | None = None) -> Asked:
-    brokers = (context.desk.key.public_key(), *context.keeper.former)
-    return Asked(context.desk.standing, brokers, before)
+def whom(context: Context) -> tuple[Standing, tuple[PublicKey, ...]]:
+    """Whose keys are known without asking the database: those of the settings, and the broker's."""
+    return context.desk.standing, (context.desk.key.public_key(), *context.keeper.former)
 
 
 @router.get("/packets/{packet_id}")
@@ -41,10 +42,9 @@ def packet(
     trail: Before = None,
     students: AgentName | None = None,
 ) -> Response:
-    found = provenance.of_packet(session, packet_id, asked(context, trail))
+    found = provenance.of_packet(session, packet_id, *whom(context), before=trail)
     around = neighbourhoods.around(session, packet_id, person.scope, up=up, down=down, row=row)
-    standing, brokers = context.desk.standing, asked(context).brokers
-    reports, following = student_reports.page(session, packet_id, standing, brokers, after=students or "")
+    reports, following = student_reports.page(session, packet_id, *whom(context), after=students or "")
     return page(
         person,
         "packet.html",

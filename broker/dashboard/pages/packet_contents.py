@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from broker.dashboard.drawing import concepts, template
 from broker.dashboard.drawing.svg import PALETTES
-from broker.dashboard.pages.packet import asked
+from broker.dashboard.pages.packet import whom
 from broker.dashboard.render import HEADERS, page
 from broker.dashboard.route import router as pages
 from broker.models import Packet
@@ -39,7 +39,7 @@ _CHANGES = Shelf(16)
 
 def opened(session: Session, context: Context, packet_id: str) -> Contents:
     packet = packets.get(session, packet_id)
-    verdict = provenance.latest_scan(session, packet_id, asked(context))
+    verdict = provenance.latest_scan(session, packet_id, *whom(context))
     return contents.open_(session, context.desk.store, packet, verdict)
 
 
@@ -78,8 +78,7 @@ def planes(found: Contents) -> dict[str, concept_map.Plane]:
 
 def _aligned(session: Session, context: Context, packet_id: str) -> list[student_reports.StudentReport]:
     """Students that say how their alignment went."""
-    told = asked(context)
-    reports, _ = student_reports.page(session, packet_id, told.standing, told.brokers)
+    reports, _ = student_reports.page(session, packet_id, *whom(context))
     return [each for each in reports if each.alignment]
 
 

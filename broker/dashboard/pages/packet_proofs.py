@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 
-from broker.dashboard.pages.packet import asked
+from broker.dashboard.pages.packet import whom
 from broker.dashboard.render import HEADERS, page
 from broker.dashboard.route import router as pages
 from broker.models import Packet
@@ -49,7 +49,7 @@ def evidence(packet_id: PacketRef, _: ViewerDep, session: SessionDep, context: C
     packet = packets.get(session, packet_id)
     receipt = attestations.receipt(session, packet_id)
     ids = [each.key_id for each in packets.signatures(session, [packet_id])[packet_id]]
-    brokers = asked(context).brokers
+    _, brokers = whom(context)
     told = {
         "state": packet.state,
         "receipt": base64.b64encode(receipt.envelope).decode(),
