@@ -43,6 +43,9 @@ clean: ## remove caches and build outputs; .venv and var stay (`m2kt dev reset` 
 $(STAMP): pyproject.toml constraints.txt $(DOMAIN)/pyproject.toml | $(PY)
 	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]' -e $(DOMAIN)
 	$(PY) -m pip check
+	@command -v chromium >/dev/null || { command -v apt-get >/dev/null && test "$$(id -u)" = 0 \
+	  && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; } \
+	  || echo "note: no chromium here: the dashboard's browser tests are skipped (in CI they fail); apt-get install chromium" >&2
 	@touch $@
 
 # PYTHON=... names an interpreter; else the first of these that is new enough.

@@ -32,6 +32,7 @@ FREE = (
     "concepts",
     "versions",
     "enrolments",
+    "accounts",
     "rounds",
     "complaints",
     "tile",
@@ -127,6 +128,7 @@ def build(client_of: Callable[[PrivateKey | None], Client], admin: PrivateKey) -
     root.register_agent("matrix-gone", "admin", gone.public_key(), HOME)
     root.revoke_agent("matrix-gone")
     token = root.make_token("teacher", project=HOME)
+    root.make_account("matrix-account", "viewer", project=HOME)
     callers += [
         Caller("nobody", None, None, None),
         Caller("stranger", None, None, generate()),
@@ -148,6 +150,7 @@ def build(client_of: Callable[[PrivateKey | None], Client], admin: PrivateKey) -
         "tags": "matrix-tag",
         "concepts": "0",
         "enrolments": str(token["id"]),
+        "accounts": "matrix-account",
         "tile": "0/000",
         "inclusion": "0" * 64,
     }

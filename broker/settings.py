@@ -87,6 +87,13 @@ class Settings(BaseSettings):
     """More of them for some packets, as a JSON object: ``{"kind:aggregate": 2, "name:acme/": 1, "domain:chains": 2,
     "publisher:ada": 1, "base-family:gpt2": 1}``. A name is the beginning of one. The largest number counts."""
 
+    dashboard_open: bool = False
+    """Whether who is not signed in may look at the pages of the public projects."""
+    dashboard_hours: float = Field(default=12.0, gt=0)
+    """How long a browser stays signed in at most."""
+    dashboard_idle_minutes: float = Field(default=60.0, ge=2)
+    """How long it stays so without asking for anything."""
+
     @field_validator("approvals")
     @classmethod
     def _known(cls, rules: dict[str, int]) -> dict[str, int]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = "1"
 
-MAY_SKIP = ("gpu", "real", "vision")
+MAY_SKIP = ("gpu", "real", "vision", "browser")
 UNMARKED_SKIP = "unmarked-skip"
 SERVERS = "servers"
 
@@ -112,7 +112,7 @@ def running_stack(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Stack]"
     from tests.daemons import environment
     from tests.stack import stack
 
-    quick = {"M2KT_BEAT_SECONDS": "0.5", "M2KT_LEASE_SECONDS": "20"}
+    quick = {"M2KT_BEAT_SECONDS": "0.5", "M2KT_LEASE_SECONDS": "20", "M2KT_APPROVALS": '{"name:reviewed/": 1}'}
     with environment(quick), stack(tmp_path_factory.mktemp("stack")) as found:
         yield found
 

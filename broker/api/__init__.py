@@ -2,6 +2,7 @@
 
 from broker.api import (
     about,
+    accounts,
     agents,
     attestations,
     channels,
@@ -35,6 +36,7 @@ _MODULES = (
     feed,
     agents,
     enrolments,
+    accounts,
     sessions,
     jobs,
     trail,

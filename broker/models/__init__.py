@@ -1,6 +1,7 @@
 """Tables. Importing this package fills ``Base.metadata``."""
 
 from broker.db import Base
+from broker.models.account import Account, PersonRole, SignIn
 from broker.models.agent import Agent, AgentKey, KeyStatement, Nonce, Role
 from broker.models.attestation import Attestation
 from broker.models.blob import Blob, Chunk
@@ -35,6 +36,7 @@ __all__ = [
     "PULLABLE",
     "TAKEN",
     "TRANSITIONS",
+    "Account",
     "Activation",
     "Agent",
     "AgentKey",
@@ -75,12 +77,14 @@ __all__ = [
     "PacketTag",
     "PeerState",
     "PendingBlob",
+    "PersonRole",
     "Phase",
     "RateLimit",
     "Restatement",
     "Role",
     "RowCount",
     "Sealed",
+    "SignIn",
     "Upload",
     "UploadPart",
     "UploadState",

@@ -5,9 +5,12 @@
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
-from broker.models import Activation, AgentKey
+from broker.models import Activation, AgentKey, Packet
+from broker.services.scopes import Scope
+
+MOST = 100
 
 
 def note(session: Session, signer: str, packet_id: str, *, held: bool) -> None:
@@ -22,3 +25,11 @@ def note(session: Session, signer: str, packet_id: str, *, held: bool) -> None:
             set_={"active": held, "at": func.clock_timestamp()},
         )
     )
+
+
+def of(session: Session, agent_id: int, scope: Scope) -> list[tuple[Activation, Packet]]:
+    """The packets of these projects that a student has in force, the latest first, at most `MOST`."""
+    wanted = select(Activation, Packet).join(Packet, Packet.packet_id == Activation.packet_id)
+    wanted = wanted.where(Activation.agent_id == agent_id, Activation.active, scope.within(Packet.project))
+    rows = session.execute(wanted.order_by(Activation.at.desc()).limit(MOST).options(defer(Packet.manifest)))
+    return [(activation, packet) for activation, packet in rows]

@@ -157,6 +157,14 @@ def get(session: Session, name: str) -> Agent:
     return agent
 
 
+def find(session: Session, name: str) -> Agent:
+    """The agent, to be looked at."""
+    agent = session.scalar(select(Agent).where(Agent.name == name))
+    if agent is None:
+        raise NotFound(f"there is no agent {name}", hint="List them with `m2kt agent list`.")
+    return agent
+
+
 def page(session: Session, scope: Scope, *, after: int, limit: int) -> list[Agent]:
     """Agents in order of registration, from the one after id ``after``: those of the scope, and those who are at home
     in every project and so in these, too."""

@@ -1,10 +1,12 @@
 """The keys of agents: the first, those that follow it, and their end. Each step is a statement of the broker that the
 log holds: whose key it is, and since when it counts no more, cannot be changed quietly."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -14,8 +16,9 @@ from broker.services.scopes import EVERY, Scope
 from m2kt.client.predicates import KEY
 from m2kt.errors import Conflict, SignatureError, UsageError
 from m2kt.packet import PacketId
+from m2kt.signing.dsse import Envelope
 from m2kt.signing.keys import PrivateKey, PublicKey, key_id, public_text, rotation_message
-from m2kt.signing.statement import attest
+from m2kt.signing.statement import Statement, attest
 from m2kt.signing.validity import ALWAYS, Validity, time_text
 
 
@@ -79,10 +82,25 @@ def revoke(session: Session, signer: PrivateKey, agent: Agent, since: datetime |
 def page(session: Session, scope: Scope, *, after: int, limit: int) -> list[KeyStatement]:
     """Statements about the keys of these projects' agents, and of those at home in every project; oldest first."""
     wanted = select(KeyStatement).where(KeyStatement.id > after).order_by(KeyStatement.id).limit(limit)
+    return list(session.scalars(_shown(wanted, scope)))
+
+
+def newest(session: Session, scope: Scope, *, before: int | None, limit: int) -> list[KeyStatement]:
+    """The same, newest first, from the one before ``before``."""
+    wanted = select(KeyStatement).order_by(KeyStatement.id.desc()).limit(limit)
+    return list(session.scalars(_shown(wanted if before is None else wanted.where(KeyStatement.id < before), scope)))
+
+
+def read(row: KeyStatement) -> Mapping[str, Any]:
+    """What a statement says. Not verified here: `m2kt log verify` does that from outside."""
+    return Statement.from_bytes(Envelope.from_bytes(row.envelope).payload).predicate
+
+
+def _shown(wanted: Select[KeyStatement], scope: Scope) -> Select[KeyStatement]:
     if scope.projects is not None:
         shown = or_(scope.within(Agent.project), Agent.project == EVERY)
-        wanted = wanted.where(KeyStatement.key_id.in_(select(AgentKey.key_id).join(Agent).where(shown)))
-    return list(session.scalars(wanted))
+        return wanted.where(KeyStatement.key_id.in_(select(AgentKey.key_id).join(Agent).where(shown)))
+    return wanted
 
 
 def _state(session: Session, signer: PrivateKey, agent: Agent, row: AgentKey, event: str) -> None:

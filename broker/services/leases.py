@@ -16,6 +16,7 @@ from broker.models import Job, JobKind, JobState, Role
 from broker.services import jobs, trail
 from broker.services.agents import Principal
 from broker.services.jobs import Claim, Offer
+from broker.services.scopes import Scope
 from m2kt.errors import Forbidden, LeaseLost
 
 _TEACHES = frozenset({JobKind.EXTRACT, JobKind.EXCHANGE, JobKind.NOOP})
@@ -52,6 +53,13 @@ def now(session: Session) -> datetime:
     """The clock that leases run by."""
     found: datetime = session.scalars(select(func.clock_timestamp())).one()
     return found
+
+
+def held_by(session: Session, name: str, scope: Scope) -> list[Job]:
+    """The running jobs of these projects that an agent has leased, in whichever of its sessions."""
+    mine = Job.lease_owner.startswith(owner_of(name, ""), autoescape=True)
+    wanted = select(Job).where(Job.state == JobState.RUNNING, mine, scope.within(Job.project))
+    return list(session.scalars(wanted.order_by(Job.seq).limit(100)))
 
 
 def owner(agent: Principal, session_id: str) -> str:

@@ -7,14 +7,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.models import Attestation, Packet, PacketState, Role
-from broker.services import attestations, cascade, keyring, lifecycle, lineage, packets
+from broker.services import accounts, attestations, cascade, keyring, lifecycle, lineage, packets
+from broker.services.accounts import Person
 from broker.services.agents import Standing, holders
 from broker.services.approvals import Approvals
-from m2kt.client.predicates import APPROVAL, STATE
+from m2kt.client.predicates import APPROVAL, REVIEW, STATE
 from m2kt.errors import Conflict, Forbidden, SignatureError
+from m2kt.packet import PacketId
 from m2kt.signing.dsse import Envelope
-from m2kt.signing.keys import PrivateKey
-from m2kt.signing.statement import Statement
+from m2kt.signing.keys import PrivateKey, key_id
+from m2kt.signing.statement import Statement, attest
 
 DECISIONS = ("approve", "reject")
 
@@ -23,40 +25,92 @@ def review(
     session: Session, key: PrivateKey, standing: Standing, packet_id: str, envelope: bytes, *, required: Approvals
 ) -> Attestation:
     """Take a reviewer's signed decision about a packet, and move the packet when that decides it."""
-    lineage.lock(session)  # before the packet's row: a rejection doubts its descendants
-    packet = packets.hold(session, packet_id)
-    if packet.state != PacketState.QUARANTINED:
-        raise Conflict(f"packet {packet_id} is {packet.state}: it waits for no reviewer")
+    packet = _waiting(session, packet_id)
     signer, predicate = attestations.said_by(session, standing, packet, envelope, APPROVAL, Role.REVIEWER)
-    decision = _decision(predicate)
-    _require_independent(session, standing, packet, signer)
+    decision, name = _decision(predicate), holders(session, standing, [signer], {Role.REVIEWER})[0].name
+    _require_independent(session, standing, packet, name)
     row = attestations.record(session, packet_id, APPROVAL, envelope, signer)
     _require_new(session, row)
-    if decision == "reject":
-        name = holders(session, standing, [signer], {Role.REVIEWER})[0].name
-        reason = f"rejected by the reviewer {name}"
-        cascade.take_back(session, key, packet, PacketState.REJECTED, reason=reason, by=name)
-        return row
-    agreed = approved_by(session, standing, packet_id)
-    if len(agreed) >= max(1, required.needed(packet)) and cascade.doubt(session, packet_id) is None:
-        people = "reviewer" if len(agreed) == 1 else "reviewers"
-        reason = f"its scan passed, and {len(agreed)} {people} approved it: {', '.join(sorted(agreed))}"
-        lifecycle.move(session, key, packet, PacketState.APPROVED, reason=reason, by="reviewers")
+    _follow(session, key, standing, packet, decision, f"the reviewer {name}", name, required)
     return row
 
 
+def review_here(
+    session: Session,
+    key: PrivateKey,
+    standing: Standing,
+    packet_id: str,
+    person: Person,
+    decision: str,
+    reason: str,
+    *,
+    required: Approvals,
+) -> Attestation:
+    """The same for somebody who is signed in at the dashboard: the broker signs what they decided, and names them.
+    `Conflict` when they have approved it already."""
+    packet = _waiting(session, packet_id)
+    said = {"decision": decision, "reason": reason, "by": person.signed, "at": keyring.now(session).isoformat()}
+    _decision(said)
+    _require_independent(session, standing, packet, person.name)
+    if decision == "approve" and person.name in approved_by(session, standing, packet_id):
+        raise Conflict(f"{person.name} has approved it already", hint="Another reviewer is to look at it, too.")
+    envelope = attest(PacketId(packet_id), REVIEW, said, key).to_bytes()
+    row = attestations.record(session, packet_id, REVIEW, envelope, key_id(key.public_key()))
+    _follow(session, key, standing, packet, decision, f"{person.signed}: {reason}", person.signed, required)
+    return row
+
+
+def _waiting(session: Session, packet_id: str) -> Packet:
+    lineage.lock(session)  # before the packet's row: a rejection doubts its descendants
+    packet = packets.hold(session, packet_id)
+    if packet.state != PacketState.QUARANTINED:
+        raise Conflict(
+            f"packet {packet_id} is {packet.state}: it waits for no reviewer", hint="Look at what it is now, and why."
+        )
+    return packet
+
+
+def _follow(
+    session: Session,
+    key: PrivateKey,
+    standing: Standing,
+    packet: Packet,
+    decision: str,
+    told: str,
+    by: str,
+    required: Approvals,
+) -> None:
+    """One no rejects; enough approvals approve."""
+    if decision == "reject":
+        cascade.take_back(session, key, packet, PacketState.REJECTED, reason=f"rejected by {told}", by=by)
+        return
+    agreed = approved_by(session, standing, packet.packet_id)
+    if len(agreed) >= max(1, required.needed(packet)) and cascade.doubt(session, packet.packet_id) is None:
+        people = "reviewer" if len(agreed) == 1 else "reviewers"
+        reason = f"its scan passed, and {len(agreed)} {people} approved it: {', '.join(sorted(agreed))}"
+        lifecycle.move(session, key, packet, PacketState.APPROVED, reason=reason, by="reviewers")
+
+
 def approved_by(session: Session, standing: Standing, packet_id: str) -> set[str]:
-    """Reviewers, each once however many keys they had, whose approval counts: it was given since the packet waits for
-    them, and their key does so now."""
+    """Reviewers, each once however many keys they had and whether or not at the dashboard, whose approval counts: it
+    was given since the packet waits for them, and their key or account does so now."""
     wanted = select(Attestation).where(
         Attestation.packet_id == packet_id,
-        Attestation.predicate_type == APPROVAL,
+        Attestation.predicate_type.in_((APPROVAL, REVIEW)),
         Attestation.id > _waits_since(session, packet_id),
     )
-    signers = [row.signer for row in session.scalars(wanted) if _decision(_predicate(row)) == "approve"]
+    signers, accounts_ = [], []
+    for row in session.scalars(wanted):
+        said = _predicate(row)
+        if _decision(said) == "approve" and row.predicate_type == APPROVAL:
+            signers.append(row.signer)
+        elif _decision(said) == "approve":
+            accounts_.append(str(said["by"]).removesuffix(accounts.SUFFIX))
+    if not signers and not accounts_:
+        return set()
     at = keyring.now(session)
     found = holders(session, standing, signers, {Role.REVIEWER})
-    return {each.name for each in found if each.validity.fault(at) is None}
+    return {each.name for each in found if each.validity.fault(at) is None} | accounts.active(session, accounts_)
 
 
 def _waits_since(session: Session, packet_id: str) -> int:
@@ -71,13 +125,12 @@ def _require_new(session: Session, row: Attestation) -> None:
         raise Conflict("this review is from before the packet was quarantined", hint="Look at it again, sign anew.")
 
 
-def _require_independent(session: Session, standing: Standing, packet: Packet, signer: str) -> None:
-    """Nobody reviews what they published or signed, with whichever of their keys."""
+def _require_independent(session: Session, standing: Standing, packet: Packet, name: str) -> None:
+    """Nobody reviews what they published or signed, with whichever of their keys, or at the dashboard as the same."""
     involved = {each.key_id for each in packets.signatures(session, [packet.packet_id])[packet.packet_id]}
     people = holders(session, standing, involved | {packet.publisher_key}, set(Role))
-    reviewer = holders(session, standing, [signer], {Role.REVIEWER})[0]
-    if reviewer.name in {each.name for each in people} | {packet.publisher}:
-        raise Forbidden(f"{reviewer.name} published or signed this packet: somebody else must review it")
+    if name in {each.name for each in people} | {packet.publisher}:
+        raise Forbidden(f"{name} published or signed this packet: somebody else must review it")
 
 
 def _decision(predicate: Mapping[str, Any]) -> str:

@@ -39,6 +39,11 @@ class Filters:
 
 def page(session: Session, scope: Scope, filters: Filters, *, before: int | None, limit: int) -> list[Packet]:
     """Packets, newest first, from the one before sequence number ``before``; their manifests stay in the database."""
+    return list(session.scalars(matching(scope, filters, before=before, limit=limit)))
+
+
+def matching(scope: Scope, filters: Filters, *, before: int | None, limit: int) -> Select[Packet]:
+    """The statement that finds them."""
     wanted = select(Packet).options(defer(Packet.manifest)).order_by(Packet.seq.desc()).limit(limit)
     wanted = wanted.where(scope.within(Packet.project))
     if filters.state is None and not filters.yanked:
@@ -53,7 +58,7 @@ def page(session: Session, scope: Scope, filters: Filters, *, before: int | None
     if filters.teacher is not None:
         column = Packet.teacher_weights if filters.teacher.startswith("sha256:") else Packet.teacher_name
         wanted = wanted.where(column == filters.teacher)
-    return list(session.scalars(_tagged(_worded(wanted, filters.words), filters.tag, before)))
+    return _tagged(_worded(wanted, filters.words), filters.tag, before)
 
 
 def _domain(domain: str) -> ColumnElement[bool]:

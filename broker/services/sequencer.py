@@ -84,7 +84,7 @@ def integrate(session: Session, keeper: Keeper) -> int:
         return 0
     # 2.
     head = newest(session)
-    size = _require_intact(session, keeper, head)
+    size = require_intact(session, keeper, head)
     # 3.
     leaves = _take(session, size)
     changed = tiles.extend(stored_tiles(session), size, leaves) if leaves else {}
@@ -101,7 +101,7 @@ def integrate(session: Session, keeper: Keeper) -> int:
     return len(leaves)
 
 
-def _require_intact(session: Session, keeper: Keeper, head: LogCheckpoint | None) -> int:
+def require_intact(session: Session, keeper: Keeper, head: LogCheckpoint | None) -> int:
     """The size of the tree, once the newest checkpoint is ours and says what leaves and tiles say."""
     last = session.scalars(select(func.max(LogLeaf.index))).one()
     size = 0 if last is None else last + 1

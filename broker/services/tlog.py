@@ -102,6 +102,12 @@ def prove(session: Session, old: int, new: int) -> list[bytes]:
     return tree.consistency_proof(tiles.reader(stored_tiles(session)), old, new)
 
 
+def leaves(session: Session, *, before: int, limit: int) -> Sequence[LogLeaf]:
+    """Integrated entries, newest first, from the one before place ``before``."""
+    wanted = select(LogLeaf).where(LogLeaf.index < before).order_by(LogLeaf.index.desc()).limit(limit)
+    return session.scalars(wanted).all()
+
+
 @dataclass(frozen=True)
 class Pulse:
     """How the sequencer is doing, for the machines that watch."""

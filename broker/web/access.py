@@ -143,7 +143,7 @@ class Rule:
         if self.roles is not None and principal.role not in self.roles:
             allowed = ", ".join(sorted(self.roles))
             raise Forbidden(f"{principal.name} has the role {principal.role}; this needs one of: {allowed}")
-        await _guard(request, context, principal.scope, shared=False)
+        await guard_path(request, context, principal.scope, shared=False)
 
 
 @dataclass(frozen=True)
@@ -181,11 +181,12 @@ class Anyone:
             signed = await run_in_threadpool(verify_head, request, context)
             signed.request.check_body(sha256(await request.body()).digest())
             scope = signed.principal.scope.widened(public)
-        await _guard(request, context, scope, shared=True)
+        await guard_path(request, context, scope, shared=True)
         return scope
 
 
-async def _guard(request: Request, context: Context, scope: Scope, *, shared: bool) -> None:
+async def guard_path(request: Request, context: Context, scope: Scope, *, shared: bool) -> None:
+    """`NotFound` for what the path names outside of this scope."""
     things = [] if scope == EVERYWHERE else guard.named(request.scope["route"].path, request.path_params)
     if things:
         await run_in_threadpool(_check, context, things, scope, shared)

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 
 from broker.web import guard
 from broker.web.access import Allowed, AllowedUpload, Anyone, Rule
+from broker.web.people import SignedIn
 from broker.web.problems import documented
 
 ROLES, WHY = "x-m2kt-roles", "x-m2kt-why"
@@ -63,7 +64,7 @@ def _declared(routers: Iterable[APIRouter]) -> Iterator[tuple[str, APIRoute, Rul
 
 
 def _rules(dependant: Dependant) -> Iterator[Rule]:
-    if isinstance(dependant.call, Allowed | AllowedUpload | Anyone):
+    if isinstance(dependant.call, Allowed | AllowedUpload | Anyone | SignedIn):
         yield dependant.call.rule
     for each in dependant.dependencies:
         yield from _rules(each)

@@ -80,6 +80,7 @@ FREE: Mapping[str, str] = {
     "concepts": "a row of a packet, which is guarded",
     "versions": "a version of a name, which is guarded",
     "enrolments": "the service asks for the scope itself",
+    "accounts": "the service asks for the scope itself",
     "rounds": "a number, in an exchange that was looked up",
     "complaints": "a peer's name, in an exchange that was looked up",
     "tile": "the log holds digests only",

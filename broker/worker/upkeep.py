@@ -18,7 +18,20 @@ from sqlalchemy.orm import Session
 from broker.db import Sessions, transaction
 from broker.jobs import Bell
 from broker.models import JobKind
-from broker.services import agents, cascade, channels, feed, jobs, outbox, rescans, retention, rounds, scans, sessions
+from broker.services import (
+    agents,
+    cascade,
+    channels,
+    feed,
+    jobs,
+    outbox,
+    rescans,
+    retention,
+    rounds,
+    scans,
+    sessions,
+    sign_ins,
+)
 from broker.services.jobs import Buried
 from broker.settings import Settings
 from m2kt.errors import QueueAway, Unavailable
@@ -150,6 +163,7 @@ class Upkeep:
             outbox.forget(session, outbox.RING, STALE_RING)
             retention.forget_finished(session, self._keep)
             sessions.forget(session, self._keep)
+            sign_ins.forget(session, self._keep)
         self._look_after()
         return True
 

@@ -29,6 +29,7 @@ NOUNS: Mapping[str, Noun] = {
     "job": Noun("m2kt.cli.job", "Start jobs and follow them."),
     "exchange": Noun("m2kt.cli.exchange", "Let models teach each other in rounds."),
     "worker": Noun("m2kt.cli.worker", "Work on a broker's jobs."),
+    "dashboard": Noun("m2kt.cli.dashboard", "Let people sign in at a broker's dashboard."),
     "log": Noun("m2kt.cli.log", "Verify, monitor and witness a broker's transparency log."),
     "dev": Noun("m2kt.cli.dev", "Run everything on this machine."),
 }

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
+from m2kt.client.accounts import AccountCalls
 from m2kt.client.agents import AgentCalls
 from m2kt.client.channels import ChannelHead, remember
 from m2kt.client.exchanges import ExchangeCalls
@@ -47,7 +48,7 @@ def warning_text(header: str) -> str:
     return re.sub(r"\\(.)", r"\1", found[1]) if found else header
 
 
-class Client(AgentCalls, JobCalls, LifecycleCalls, ExchangeCalls):
+class Client(AgentCalls, AccountCalls, JobCalls, LifecycleCalls, ExchangeCalls):
     """A broker, seen by the holder of ``key``, who trusts the keys in ``trust``: teachers' and the broker's own.
 
     ``session``: that of the running agent for which this client speaks, if there is one (`m2kt.agent.session`).

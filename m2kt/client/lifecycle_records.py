@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 
-from m2kt.client.predicates import APPROVAL, SCAN, STATE
+from m2kt.client.predicates import APPROVAL, REVIEW, SCAN, STATE
 from m2kt.client.statements import Report, Said
 from m2kt.client.transport import Json
 from m2kt.signing.validity import time_text
@@ -32,7 +32,7 @@ def check_steps(where: str, said: Sequence[Said], report: Report) -> None:
     for each in said:
         if each.kind == SCAN:
             passed = bool(each.predicate.get("passed"))
-        elif each.kind == APPROVAL:
+        elif each.kind in (APPROVAL, REVIEW):
             reviewed = reviewed or each.predicate.get("decision") == "approve"
         elif each.kind == STATE:
             before, to = str(each.predicate.get("from")), str(each.predicate.get("to"))

@@ -15,6 +15,9 @@ OUTCOME = "urn:m2kt:outcome:v1"
 APPROVAL = "urn:m2kt:approval:v1"
 """What a reviewer decided about it: signed by the reviewer."""
 
+REVIEW = "urn:m2kt:review:v1"
+"""What somebody who was signed in at the dashboard decided about it: signed by the broker, which names the account."""
+
 KEY = "urn:m2kt:key:v1"
 """Whose key it is and when it counts; its subject is the key's id: signed by the broker."""
 

@@ -1,15 +1,27 @@
 """A broker in which something of everything has happened, with its seal key on the connection; and the audit of it."""
 
 import uuid
+from datetime import timedelta
 
 import numpy as np
 import pytest
 from sqlalchemy import text
 
 from broker.audit import audit
-from broker.models import JobKind, PendingBlob, Role
+from broker.models import JobKind, PendingBlob, PersonRole, Role
 from broker.sealing import SETTING, SealKey
-from broker.services import agents, concepts, feed, idempotency, jobs, orders, trail, uploads
+from broker.services import (
+    accounts,
+    agents,
+    concepts,
+    feed,
+    idempotency,
+    jobs,
+    orders,
+    sign_ins,
+    trail,
+    uploads,
+)
 from broker.services.agents import Principal
 from broker.services.idempotency import Answer
 from broker.services.orders import Terms
@@ -72,6 +84,7 @@ def scene(connection, session, client_of, keys, signed, desk, run_scans, run_log
     _transport(client_of, keys, session, desk, other)
     assert feed.number(session)
     _work(session, keys)
+    _people(session, keys)
     session.commit()
 
 
@@ -120,6 +133,15 @@ def _work(session, keys) -> None:
     cancelled = orders.place(session, JobKind.NOOP, {"n": 4}, by=by).job
     jobs.cancel(session, cancelled.id, by="ada", admin=False)
     jobs.again(session, cancelled.id, by="ada", admin=False)
+
+
+def _people(session, keys) -> None:
+    """Somebody signed in, and somebody who was let out again."""
+    root = Principal.of("root", Role.ADMIN, keys.admin.public_key())
+    carol, _ = accounts.add(session, "carol", PersonRole.OPERATOR, by=root)
+    sign_ins.open_(session, carol, sign_ins.Terms(timedelta(hours=1), timedelta(hours=1)))
+    accounts.add(session, "dave", PersonRole.VIEWER, by=root)
+    accounts.disable(session, "dave", root.scope)
 
 
 @pytest.fixture
