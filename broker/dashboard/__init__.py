@@ -1,6 +1,7 @@
 """The dashboard: server-rendered pages that work without scripts. `pages` has one module per place."""
 
 from fastapi import APIRouter, FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from broker.dashboard import route
@@ -15,11 +16,14 @@ from broker.dashboard.pages import (
     log,
     overview,
     packet,
+    packet_contents,
+    packet_proofs,
     packets,
     reviews,
 )
 
-PAGES = (account, overview, packets, packet, reviews, jobs, agents, channels, keys, log, health, accounts)
+PACKET = (packet, packet_proofs, packet_contents)
+PAGES = (account, overview, packets, *PACKET, reviews, jobs, agents, channels, keys, log, health, accounts)
 routers: tuple[APIRouter, ...] = tuple(each.router for each in PAGES)
 
 
@@ -28,4 +32,7 @@ def mount(app: FastAPI) -> None:
     for router in routers:
         app.include_router(router)
     route.install(app)
-    app.mount("/static", StaticFiles(packages=[("broker.dashboard", "static")]), name="static")
+    static = StaticFiles(packages=[("broker.dashboard", "static")])
+    app.mount(
+        "/static", GZipMiddleware(static), name="static"
+    )  # pages are not: they hold a secret beside what others said

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from broker.models import Channel, ChannelHead, Packet, PacketState, Role
-from broker.services import feed, keyring, lifecycle, packets, tlog, versions
+from broker.services import feed, gate, keyring, packets, tlog, versions
 from broker.services.agents import Principal
 from broker.services.scopes import Scope
 from m2kt.client.predicates import CHANNEL
@@ -196,7 +196,7 @@ def _require_good(session: Session, packet: Packet) -> None:
     """A channel leads to what can be pulled and is not advised against."""
     if packet.state == PacketState.YANKED:
         raise NotPullable(f"packet {packet.packet_id} was yanked: {packet.reason}")
-    lifecycle.require_pullable(session, packet)
+    gate.require(session, packet)
 
 
 def _hold(session: Session, name: str, channel: str) -> Channel:

@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from broker.errors import IllegalTransition
-from broker.models import PULLABLE, TRANSITIONS, Packet, PacketState, Restatement
+from broker.models import TRANSITIONS, Packet, PacketState
 from broker.services import attestations, feed, keyring, rounds
 from m2kt.client.predicates import STATE
-from m2kt.errors import NotPullable, PacketExpired, PacketRevoked
 from m2kt.signing.keys import PrivateKey
-from m2kt.signing.validity import time_text
 
 
 def move(session: Session, key: PrivateKey, packet: Packet, to: PacketState, *, reason: str, by: str) -> None:
@@ -37,20 +34,3 @@ def move_all(
     attestations.state_all(session, key, STATE, said)
     feed.note_all(session, events)
     rounds.packets_moved(session, said)
-
-
-def require_pullable(session: Session, packet: Packet) -> None:
-    """Fail closed: only what a scan has approved, not too long ago, and whose ancestors stand, leaves the broker."""
-    if packet.state == PacketState.REVOKED:
-        raise PacketRevoked(f"packet {packet.packet_id} was revoked: {packet.reason}")
-    if packet.state == PacketState.EXPIRED:
-        raise PacketExpired(f"packet {packet.packet_id} is expired: {packet.reason}")
-    if packet.state not in PULLABLE:
-        why = f": {packet.reason}" if packet.reason else ""
-        raise NotPullable(f"packet {packet.packet_id} is {packet.state}{why}")
-    restated = select(Restatement.reason).where(Restatement.packet_id == packet.packet_id).scalar_subquery()
-    now, due = session.execute(select(func.clock_timestamp(), restated)).one()
-    if due is not None:
-        raise NotPullable(f"packet {packet.packet_id} is being quarantined: {due}")
-    if packet.good_until is not None and packet.good_until <= now:
-        raise PacketExpired(f"the verdict on packet {packet.packet_id} was good until {time_text(packet.good_until)}")

@@ -6,12 +6,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.errors import IllegalTransition
-from broker.models import AgentKey, Packet, PacketSignature, PacketState, Role
-from broker.services import cascade, lifecycle, lineage
+from broker.models import Packet, PacketSignature, PacketState, Role
+from broker.services import cascade, gate, lifecycle, lineage
 from broker.services.agents import Principal
 from broker.services.scopes import EVERYWHERE, Scope
 from broker.storage import BlobStore
-from m2kt.errors import Forbidden, NotFound, NotPullable
+from m2kt.errors import Forbidden, NotFound
 from m2kt.signing.keys import PrivateKey
 
 
@@ -52,20 +52,8 @@ def pullable(session: Session, packet_id: str, scope: Scope = EVERYWHERE) -> Pac
     packet = get(session, packet_id)
     if not scope.has(packet.project):
         raise NotFound(f"there is no packet {packet_id}")
-    lifecycle.require_pullable(session, packet)
-    _require_counted(session, packet)
+    gate.require(session, packet)
     return packet
-
-
-def _require_counted(session: Session, packet: Packet) -> None:
-    """At least one signature was here before its key was revoked. Holders whom the settings name are not judged."""
-    signed = signatures(session, [packet.packet_id])[packet.packet_id]
-    rows = session.scalars(select(AgentKey).where(AgentKey.key_id.in_([each.key_id for each in signed])))
-    limits = {row.key_id: row.validity for row in rows}
-    faults = [limits[each.key_id].fault(each.created) if each.key_id in limits else None for each in signed]
-    if all(faults):
-        why = "; ".join(f"{fault} ({each.key_id[:16]})" for fault, each in zip(faults, signed, strict=True))
-        raise NotPullable(why, hint="Ask its publisher to sign it again, with a key that counts.")
 
 
 def content(session: Session, store: BlobStore, packet: Packet, start: int, stop: int) -> bytes:
@@ -75,7 +63,7 @@ def content(session: Session, store: BlobStore, packet: Packet, start: int, stop
 
 def stream(session: Session, store: BlobStore, packet: Packet, start: int, stop: int) -> Iterator[bytes]:
     """The same in pieces, which may be read after the session has ended."""
-    lifecycle.require_pullable(session, packet)
+    gate.require(session, packet)
     return store.read(session, packet.content_sha256, start, stop)
 
 

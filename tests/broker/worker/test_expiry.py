@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from broker.models import Job, Packet, PacketState
-from broker.services import jobs, lifecycle, packets, rescans, scans
+from broker.services import gate, jobs, lifecycle, packets, rescans, scans
 from broker.worker import upkeep
 from broker.worker.upkeep import Upkeep
 from m2kt.errors import PacketExpired
@@ -50,7 +50,7 @@ class Clockwork:
 
     def pull(self):
         with self.live.begin() as session:
-            lifecycle.require_pullable(session, packets.get(session, self.packet_id))
+            gate.require(session, packets.get(session, self.packet_id))
 
 
 @pytest.fixture

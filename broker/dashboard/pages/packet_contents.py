@@ -1,0 +1,196 @@
+"""What is in a packet: its concepts as a table and as a map, its templates, and what changed between two packets."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Literal
+
+from fastapi import Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from broker.dashboard.drawing import concepts, template
+from broker.dashboard.drawing.svg import PALETTES
+from broker.dashboard.pages.packet import whom
+from broker.dashboard.render import HEADERS, page
+from broker.dashboard.route import router as pages
+from broker.models import Packet
+from broker.schemas.types import PacketRef
+from broker.services import concept_map, contents, differences, packets, provenance, student_reports, templates
+from broker.services.accounts import Person
+from broker.services.contents import Contents, Shelf
+from broker.services.differences import ConceptChanges
+from broker.web.deps import Context, ContextDep, SessionDep
+from broker.web.people import ViewerDep
+from m2kt.errors import Conflict, M2KTError, NotFound
+
+router = pages()
+
+ROWS = 50
+MOST_CHANGES = 100
+DRAWN = "2"
+"""Part of every picture's tag: raised whenever a picture of the same packet would look otherwise."""
+
+First = Annotated[int, Query(ge=0, le=1_000_000)]
+Number = Annotated[int, Path(ge=0, le=1_000_000)]
+Theme = Annotated[Literal["light", "dark"], Query()]
+
+_PICTURES = Shelf(128)
+_CHANGES = Shelf(16)
+
+
+def opened(session: Session, context: Context, packet_id: str) -> Contents:
+    packet = packets.get(session, packet_id)
+    verdict = provenance.latest_scan(session, packet_id, *whom(context))
+    return contents.open_(session, context.desk.store, packet, verdict)
+
+
+@router.get("/packets/{packet_id}/contents")
+def show(
+    packet_id: PacketRef,
+    person: ViewerDep,
+    session: SessionDep,
+    context: ContextDep,
+    concept: First = 0,
+    part: First = 0,
+) -> Response:
+    packet = packets.get(session, packet_id)
+    found = opened(session, context, packet_id)
+    return page(
+        person,
+        "packet_contents.html",
+        "packets",
+        packet=packet,
+        contents=found,
+        rows=contents.rows(found, concept, concept + ROWS),
+        first=concept,
+        size=ROWS,
+        points=len(concepts.drawn(found.count)),
+        planes=planes(found),
+        shown=templates.view(found, part),
+        aligned=_aligned(session, context, packet_id),
+        drawn=DRAWN,
+    )
+
+
+def planes(found: Contents) -> dict[str, concept_map.Plane]:
+    made = {"states": concept_map.of_states, "readings": concept_map.of_readings}
+    return {name: _PICTURES.get((found.packet_id, name), partial(make, found)) for name, make in made.items()}
+
+
+def _aligned(session: Session, context: Context, packet_id: str) -> list[student_reports.StudentReport]:
+    """Students that say how their alignment went."""
+    reports, _ = student_reports.page(session, packet_id, *whom(context))
+    return [each for each in reports if each.alignment]
+
+
+# Pictures: of an address that names the packet, they never change
+
+
+@router.get("/packets/{packet_id}/pictures/map-{which}.svg")
+def draw_map(
+    request: Request,
+    packet_id: PacketRef,
+    which: Literal["states", "readings"],
+    _: ViewerDep,
+    session: SessionDep,
+    context: ContextDep,
+    theme: Theme = "light",
+) -> Response:
+    found = opened(session, context, packet_id)
+    label = {"states": "Concepts before an alignment", "readings": "Concepts as an alignment carries them over"}[which]
+
+    def make() -> str:
+        classes = found.knowledge.classes.tolist()
+        return concepts.draw(planes(found)[which], _named(found), classes, PALETTES[theme], label)
+
+    return _picture(request, packet_id, _PICTURES.get((packet_id, which, theme, DRAWN), make), which, theme)
+
+
+def _named(found: Contents) -> Callable[[int], str]:
+    return lambda number: f"{' '.join(found.grounding(number))} → {found.answer(number)}"
+
+
+@router.get("/packets/{packet_id}/pictures/{which}-{number}.svg")
+def draw_template(
+    request: Request,
+    packet_id: PacketRef,
+    which: Literal["graph", "heat"],
+    number: Number,
+    _: ViewerDep,
+    session: SessionDep,
+    context: ContextDep,
+    theme: Theme = "light",
+) -> Response:
+    found = opened(session, context, packet_id)
+    draw, what = {"graph": (template.draw_graph, "abstraction graph"), "heat": (template.draw_heat, "heat maps")}[which]
+
+    def make() -> str:
+        return draw(templates.view(found, number), PALETTES[theme], f"Template {number}: {what}")
+
+    return _picture(request, packet_id, _PICTURES.get((packet_id, which, number, theme, DRAWN), make), which, theme)
+
+
+def _picture(request: Request, packet_id: str, drawn: str, *what: str) -> Response:
+    tag = f'"{packet_id}-{DRAWN}-{"-".join(what)}"'
+    headers = {**HEADERS, "Cache-Control": "private, max-age=86400", "ETag": tag}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(drawn, headers=headers, media_type="image/svg+xml")
+
+
+# Two packets
+
+
+@router.get("/packets/{packet_id}/difference")
+def difference(
+    packet_id: PacketRef,
+    person: ViewerDep,
+    session: SessionDep,
+    context: ContextDep,
+    against: PacketRef | None = None,
+) -> Response:
+    """From ``against`` to this packet; without one, from the version before."""
+    after = packets.get(session, packet_id)
+    versions = provenance.versions(session, after.name)
+    before = _other(session, person, against or _previous(versions, packet_id))
+    changes, closed = (None, None) if before is None else _concepts(session, context, before, after)
+    return page(
+        person,
+        "packet_difference.html",
+        "packets",
+        packet=after,
+        before=before,
+        versions=[each for each in versions if each.packet_id != packet_id],
+        fields=differences.of_manifests(before.manifest, after.manifest) if before else [],
+        most_fields=differences.MOST_FIELDS,
+        changes=changes,
+        closed=closed,
+        most=MOST_CHANGES,
+    )
+
+
+def _previous(versions: list[provenance.Version], packet_id: str) -> str | None:
+    ids = [each.packet_id for each in versions]  # newest first
+    later = ids[ids.index(packet_id) + 1 :] if packet_id in ids else ids
+    return later[0] if later else None
+
+
+def _other(session: Session, person: Person, packet_id: str | None) -> Packet | None:
+    """The path's packet was asked for by whoever guards paths; this one only here."""
+    if packet_id is None:
+        return None
+    found = packets.get(session, packet_id)
+    if not person.scope.has(found.project):
+        raise NotFound(f"there is no packet {packet_id}")
+    return found
+
+
+def _concepts(
+    session: Session, context: Context, before: Packet, after: Packet
+) -> tuple[ConceptChanges | None, M2KTError | None]:
+    """What became of the concepts, or why that cannot be said."""
+    try:
+        one, other = (opened(session, context, each.packet_id) for each in (before, after))
+    except Conflict as error:
+        return None, error
+    key = (before.packet_id, after.packet_id)
+    return _CHANGES.get(key, lambda: differences.of_concepts(one, other)), None
