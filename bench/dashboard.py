@@ -5,8 +5,10 @@ A broker of its own in a temporary directory, filled by `bench.estate`; somebody
 
 - ``pages``: for each sort of page the 95th percentile, in milliseconds, from the request to the first byte of the
   answer; over first, middle and last pages of lists, over common and rare filters;
-- ``html_kb_max``: the longest page, uncompressed; ``script_kb``: all scripts together, uncompressed;
-- ``lineage_ms``: 95th percentile of the lineage of the packet that 2,000 descend from, drawn;
+- ``html_kb_max``: the longest page, uncompressed; ``script_kb``: all scripts together, as the broker sends them (gzip);
+  ``script_kb_plain``: the most that one page loads, uncompressed;
+- ``lineage_ms``: 95th percentile of the page with the lineage of the packet that 2,000 descend from, drawn, one to
+  three steps deep;
 - ``browser_verify_ms``: from the click on *verify* to the last verdict, in Chromium, for a packet of 2 MiB (median);
 - ``axe_serious``, ``csp_violations``: findings of axe-core (serious and critical) on every sort of page in both themes,
   and what the browser refused because of the pages' policy meanwhile.
@@ -24,6 +26,9 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
+from playwright.sync_api import Page
+
 from bench import browsing, estate
 from bench.embedded import Stack, embedded, percentile
 from bench.estate import Estate
@@ -32,6 +37,10 @@ VERSIONS = 100_000
 TRIES = 60
 WARM = 3
 KIB = 1024
+VERIFICATIONS = 5
+LINEAGE = ("", "down=2", "up=1&down=3", "down=3&row=2")
+LOADED = """() => performance.getEntriesByType("resource").filter(e => e.name.endsWith(".js"))
+  .reduce((sum, e) => sum + e.decodedBodySize, 0)"""
 
 
 def main() -> int:
@@ -55,14 +64,14 @@ def run(versions: int, leaves: int, tries: int = TRIES) -> dict[str, Any]:
         reader = Reader(stack.url, cookie)
         with closing(reader):
             timed = {name: reader.p95(paths, tries) for name, paths in sorts.items()}
-            lineage = None
+            lineage = reader.p95([f"/packets/{held.packet}?{each}" for each in LINEAGE], tries)
         return {
             "versions": versions,
             "log_leaves": leaves,
             "pages": timed,
             "slowest_ms": max(timed.values()),
             "html_kb_max": round(reader.longest / KIB, 1),
-            "script_kb": round(scripts() / KIB, 1),
+            "script_kb": scripts(stack.url),
             "lineage_ms": lineage,
             **_looked_at(stack, cookie, held, sorts),
         }
@@ -80,6 +89,9 @@ def pages(held: Estate, versions: int) -> dict[str, list[str]]:
         "packets": [f"/packets?{each}" for each in cursors],
         "search": [f"/packets?{each}" for each in filters],
         "packet": [f"/packets/{held.packet}"],
+        "contents": [f"/packets/{held.packet}/contents"],
+        "verification": [f"/packets/{held.packet}/verification"],
+        "difference": [f"/packets/{held.other}/difference?against={held.packet}"],
         "nearest": [f"/packets/{held.concept_of}/concepts/{number}" for number in range(2)],
         "reviews": ["/reviews"],
         "review": [f"/packets/{each}/review" for each in held.waiting],
@@ -126,10 +138,15 @@ class Reader:
         self._connection.close()
 
 
-def scripts() -> int:
-    """Bytes of all scripts that are served."""
-    return sum(len(each.read_bytes()) for each in files("broker.dashboard").joinpath("static").iterdir()
-               if each.name.endswith(".js"))  # fmt: skip
+def scripts(url: str) -> float:
+    """KiB that a browser has to fetch for all scripts, as the broker sends them."""
+    names = [each.name for each in files("broker.dashboard").joinpath("static").iterdir() if each.name.endswith(".js")]
+    sent = 0
+    with httpx.Client(base_url=url) as plain:
+        for name in names:
+            with plain.stream("GET", f"/static/{name}", headers={"Accept-Encoding": "gzip"}) as answer:
+                sent += sum(len(each) for each in answer.iter_raw())
+    return round(sent / KIB, 1)
 
 
 def _looked_at(stack: Stack, cookie: str, held: Estate, sorts: Mapping[str, list[str]]) -> dict[str, float | int]:
@@ -139,13 +156,31 @@ def _looked_at(stack: Stack, cookie: str, held: Estate, sorts: Mapping[str, list
         context.add_cookies([{"name": "m2kt", "value": cookie, "url": stack.url}])
         page = context.new_page()
         page.set_default_timeout(60_000)
-        faults, found = browsing.watch(context, page), []
+        faults, heaviest = browsing.watch(context, page), 0
+        found: list[str] = []
         for paths in sorts.values():
             page.goto(stack.url + paths[0])
             found += browsing.findings(page)
+            heaviest = max(heaviest, int(page.evaluate(LOADED)))
+        verified = [_verified(page, f"{stack.url}/packets/{held.packet}") for _ in range(VERIFICATIONS)]
         for each in (*found, *faults):
             print(each, file=sys.stderr)
-        return {"axe_serious": len(found), "csp_violations": len(faults)}
+        return {
+            "script_kb_plain": round(heaviest / KIB, 1),
+            "browser_verify_ms": round(sorted(verified)[VERIFICATIONS // 2]),
+            "axe_serious": len(found),
+            "csp_violations": len(faults),
+        }
+
+
+def _verified(page: Page, address: str) -> float:
+    """Milliseconds from the click to the verdict, which must be a good one."""
+    page.goto(address)
+    place = page.locator("[data-packet]").first
+    begun = time.perf_counter()
+    place.get_by_role("button").click()
+    page.get_by_text("Verified in this browser.").wait_for()
+    return 1000 * (time.perf_counter() - begun)
 
 
 if __name__ == "__main__":
