@@ -75,6 +75,10 @@ TeacherText = Annotated[str, StringConstraints(min_length=1, max_length=512), Af
 TagText = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 SearchText = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_plain)]
 """Words to look for."""
+
+FilterText = Annotated[str, StringConstraints(max_length=512), AfterValidator(_plain)]
+"""A field of a search form; empty where nothing is asked for."""
+
 EntryHex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TilePath = Annotated[str, StringConstraints(max_length=64)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_storable)]

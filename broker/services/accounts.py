@@ -1,7 +1,7 @@
 """Accounts of people: made by administrators, with a password that is good for one change of it.
 
 What somebody does at the dashboard is done by the broker on their word: statements name them ``NAME@dashboard``, which
-no agent can be called (docs/decisions/0005-people.md).
+no agent can be called (docs/decisions/0004-people.md).
 """
 
 from collections.abc import Collection

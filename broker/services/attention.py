@@ -1,6 +1,7 @@
 """What somebody should look at. Every question ends at a limit, so that it costs the same in a large broker."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -32,41 +33,53 @@ class Need:
     next: str
 
 
-def counted(session: Session, wanted: Select[Any]) -> str:
-    """How many rows there are, up to `MOST`."""
-    some = session.scalars(select(func.count()).select_from(wanted.limit(MOST + 1).subquery())).one()
-    return f"{MOST:,}+" if some > MOST else str(some)
+_RECALLED = Need(
+    "revoked",
+    "{} students hold what was taken back",
+    "/packets?state=revoked",
+    "Their agents obey when they speak next; look who is silent.",
+)
+_REVIEW = Need(
+    "quarantined", "{} packets wait for reviewers", "/reviews", "Read their checks, then approve or reject them."
+)
+_SCAN = Need(
+    "scanning",
+    "{} packets have waited for a verdict for ten minutes",
+    "/packets?state=scanning",
+    "Look whether a worker runs: Health.",
+)
+_JOBS = Need("dead", "{} jobs failed or died today", "/jobs?state=dead", "Read their logs, then retry them.")
+_AGENTS = Need("silent", "{} agents are signed in and silent", "/agents", "Look at their hosts, or revoke them.")
+_CHANNELS = Need("bad", "{} channels lead nowhere good", "/channels", "Move them to an approved version.")
+
+
+def counted(session: Session, wanted: Mapping[str, Select[Any]]) -> dict[str, str]:
+    """How many rows each of these has, up to `MOST`: all in one statement."""
+    some = [select(func.count()).select_from(each.limit(MOST + 1).subquery()) for each in wanted.values()]
+    row = session.execute(select(*(each.scalar_subquery() for each in some))).one()
+    shown = (f"{MOST:,}+" if count > MOST else str(count) for count in row)
+    return dict(zip(wanted, shown, strict=True))
 
 
 def states(session: Session, scope: Scope) -> dict[str, str]:
     """Versions by state."""
-    rows = {each: select(literal(1)).where(Packet.state == each, scope.within(Packet.project)) for each in PacketState}
-    return {each.value: counted(session, wanted) for each, wanted in rows.items()}
+    mine = select(literal(1).label("one")).where(scope.within(Packet.project))
+    return counted(session, {each.value: mine.where(Packet.state == each) for each in PacketState})
 
 
 def needs(session: Session, scope: Scope, keeper: Keeper, *, beat_seconds: float) -> list[Need]:
     """The gravest first."""
-    asked = (
-        *_log(session, keeper),
-        _of(session, _held(scope), "revoked", "{} students hold what was taken back", "/packets?state=revoked",
-            "Their agents obey when they speak next; look who is silent."),
-        _of(session, _waiting(scope), "quarantined", "{} packets wait for reviewers", "/reviews",
-            "Read their checks, then approve or reject them."),
-        _of(session, _stuck(scope), "scanning", "{} packets have no verdict yet", "/packets?state=scanning",
-            "Look whether a worker runs: Health."),
-        _of(session, _ended(scope), "dead", "{} jobs failed or died today", "/jobs?state=dead",
-            "Read their logs, then retry them."),
-        _of(session, _silent(scope, beat_seconds), "silent", "{} agents are signed in and silent", "/agents",
-            "Look at their hosts, or revoke them."),
-        _of(session, _unusable(scope), "bad", "{} channels lead nowhere good", "/channels",
-            "Move them to an approved version."),
-    )  # fmt: skip
-    return [each for each in asked if each is not None]
-
-
-def _of(session: Session, wanted: Select[Any], word: str, what: str, address: str, next_: str) -> Need | None:
-    count = counted(session, wanted)
-    return None if count == "0" else Need(word, what.format(count), address, next_)
+    asked = {
+        _RECALLED: _held(scope),
+        _REVIEW: _waiting(scope),
+        _SCAN: _stuck(scope),
+        _JOBS: _ended(scope),
+        _AGENTS: _silent(scope, beat_seconds),
+        _CHANNELS: _unusable(scope),
+    }
+    counts = counted(session, {need.what: wanted for need, wanted in asked.items()})
+    due = [replace(each, what=each.what.format(counts[each.what])) for each in asked if counts[each.what] != "0"]
+    return [*_log(session, keeper), *due]
 
 
 def _log(session: Session, keeper: Keeper) -> list[Need]:
@@ -77,29 +90,33 @@ def _log(session: Session, keeper: Keeper) -> list[Need]:
 
 
 def _waiting(scope: Scope) -> Select[Any]:
-    return select(literal(1)).where(Packet.state == PacketState.QUARANTINED, scope.within(Packet.project))
+    return select(literal(1).label("one")).where(Packet.state == PacketState.QUARANTINED, scope.within(Packet.project))
 
 
 def _stuck(scope: Scope) -> Select[Any]:
     early = Packet.state.in_((PacketState.RECEIVED, PacketState.SCANNING))
-    return select(literal(1)).where(early, scope.within(Packet.project), Packet.state_changed < NOW - LATE)
+    return select(literal(1).label("one")).where(early, scope.within(Packet.project), Packet.state_changed < NOW - LATE)
 
 
 def _ended(scope: Scope) -> Select[Any]:
     ended = Job.finished > NOW - DAY, Job.state.in_((JobState.FAILED, JobState.DEAD))
-    return select(literal(1)).where(*ended, scope.within(Job.project))
+    return select(literal(1).label("one")).where(*ended, scope.within(Job.project))
 
 
 def _silent(scope: Scope, beat_seconds: float) -> Select[Any]:
     """Those who spoke within the last day: who is away for longer was probably meant to be."""
     shown = or_(scope.within(Agent.project), Agent.project == EVERY)
     silent = AgentSession.seen < NOW - timedelta(seconds=BEATS * beat_seconds), AgentSession.seen > NOW - DAY
-    return select(literal(1)).join_from(AgentSession, Agent).where(AgentSession.closed.is_(None), *silent, shown)
+    return (
+        select(literal(1).label("one"))
+        .join_from(AgentSession, Agent)
+        .where(AgentSession.closed.is_(None), *silent, shown)
+    )
 
 
 def _unusable(scope: Scope) -> Select[Any]:
     present = (ChannelHead.channel_id == Channel.id) & (ChannelHead.serial == Channel.serial)
-    heads = select(literal(1)).join_from(Channel, ChannelHead, present)
+    heads = select(literal(1).label("one")).join_from(Channel, ChannelHead, present)
     heads = heads.join(Packet, Packet.packet_id == ChannelHead.packet_id).where(scope.within(Packet.project))
     return heads.where(or_(ChannelHead.expires <= NOW, Packet.state != PacketState.APPROVED, Packet.good_until <= NOW))
 

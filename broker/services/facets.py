@@ -1,9 +1,10 @@
 """What a search could be narrowed to: values among the newest matches. No count of everything, which would cost more
 with every version."""
 
+from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import ARRAY, BigInteger, any_, literal, select
 from sqlalchemy.orm import Session
 
 from broker.models import Packet, PacketTag
@@ -26,11 +27,12 @@ class Facet:
 def of(session: Session, scope: Scope, filters: Filters) -> list[Facet]:
     """Domains, teachers and tags among the newest `AMONG` matches."""
     matching = search.matching(scope, filters, before=None, limit=AMONG)
-    some = matching.with_only_columns(Packet.seq, Packet.domain_name, Packet.teacher_name).subquery()
-    found = []
-    for name, column in (("domain", some.c.domain_name), ("teacher", some.c.teacher_name)):
-        rows = session.execute(select(column, func.count()).group_by(column).order_by(func.count().desc(), column))
-        found.append(Facet(name, [(value, count) for value, count in rows.fetchmany(MOST)]))
-    tagged = select(PacketTag.tag, func.count()).join(some, some.c.seq == PacketTag.packet_seq).group_by(PacketTag.tag)
-    rows = session.execute(tagged.order_by(func.count().desc(), PacketTag.tag).limit(MOST))
-    return [*found, Facet("tag", [(value, count) for value, count in rows])]
+    rows = session.execute(matching.with_only_columns(Packet.seq, Packet.domain_name, Packet.teacher_name)).all()
+    among = any_(literal([row.seq for row in rows], ARRAY(BigInteger)))
+    tags = session.scalars(select(PacketTag.tag).where(PacketTag.packet_seq == among))
+    values = {
+        "domain": Counter(row.domain_name for row in rows),
+        "teacher": Counter(row.teacher_name for row in rows),
+        "tag": Counter(tags),
+    }
+    return [Facet(name, counts.most_common(MOST)) for name, counts in values.items()]

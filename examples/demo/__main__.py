@@ -9,10 +9,11 @@ import typer
 from rich.console import Console
 
 from examples.demo import report
-from examples.demo.run import Demo, broker
+from examples.demo.run import Demo, Place, broker
 from examples.demo.settings import Settings
 from examples.demo.steps import Steps, peak_memory
 from m2kt.cli.edge import run_app
+from m2kt.client import Client
 from m2kt.dev.runtime import Runtime
 
 app = typer.Typer(add_completion=False)
@@ -45,7 +46,15 @@ def run(settings: Settings, console: Console, keep: bool = False) -> report.Json
         console.print(
             f"the broker keeps running: {place.url} (end it with `m2kt dev down --root {settings.root / 'runtime'}`)"
         )
+        console.print(f"its dashboard lets you in as demo, with the one-time password {_account(place)}")
     return told
+
+
+def _account(place: Place) -> str:
+    """The one-time password of an account that may do everything."""
+    with Client(place.url, place.admin) as client:
+        password: str = client.make_account("demo", "admin")["password"]
+    return password
 
 
 def clear(settings: Settings) -> None:

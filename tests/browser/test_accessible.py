@@ -2,14 +2,13 @@
 
 import pytest
 
+from bench import browsing
 from m2kt.signing import sign_packet
 from m2kt.signing.keys import load_private
 from tests.broker.conftest import make_packet
 from tests.browser.conftest import state_of
 
 pytestmark = pytest.mark.browser
-
-GRAVE = ("serious", "critical")
 
 
 @pytest.fixture(scope="module")
@@ -50,32 +49,14 @@ PAGES = (
 
 
 def test_no_page_has_a_serious_finding_in_either_theme(visit, things):
-    from axe_playwright_python.sync_playwright import Axe
-
-    axe, found = Axe(), []
     visitor = visit("admin")
-    for path in PAGES:
-        page = visitor.open(path.format(**things))
-        for scheme, options in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
-            page.emulate_media(color_scheme=scheme)
-            result = axe.run(page, options={"resultTypes": ["violations"], **options})
-            found += [
-                f"{scheme} {path}: {each['id']} {node['target']} {node['failureSummary']}"
-                for each in result.response["violations"]
-                if each["impact"] in GRAVE
-                for node in each["nodes"]
-            ]
+    found = [each for path in PAGES for each in browsing.findings(visitor.open(path.format(**things)))]
     assert found == []
 
 
 def test_the_sign_in_page_has_none_either(chromium, running_stack):
-    from axe_playwright_python.sync_playwright import Axe
-
     page = chromium.new_page()
     page.goto(f"{running_stack.url}/packets")
     page.wait_for_url("**/sign-in?next=/packets")
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        found = Axe().run(page).response["violations"]
-        assert [each["id"] for each in found if each["impact"] in GRAVE] == []
+    assert browsing.findings(page) == []
     page.close()

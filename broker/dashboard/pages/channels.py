@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import Query, Response
 
@@ -9,7 +10,7 @@ from broker.dashboard.render import page
 from broker.dashboard.route import router as pages
 from broker.dashboard.route import see_other
 from broker.schemas.channels import ChannelWord, VersionText
-from broker.schemas.types import MAX_INT, PacketName
+from broker.schemas.types import MAX_INT, FilterText, PacketName
 from broker.services import channels
 from broker.services.channels import Move, Seen
 from broker.web import guard
@@ -24,12 +25,10 @@ After = Annotated[int, Query(ge=0, le=MAX_INT)]
 
 
 @router.get("/channels")
-def index(
-    person: ViewerDep, session: SessionDep, after: After = 0, name: Annotated[str, Query(max_length=256)] = ""
-) -> Response:
+def index(person: ViewerDep, session: SessionDep, after: After = 0, name: FilterText = "") -> Response:
     rows = channels.page(session, person.scope, after=after, limit=PAGE + 1, name=name or None, channel=None)
     shown = [(each, channels.etag(each), channels.fault(session, each)) for each in rows[:PAGE]]
-    following = f"/channels?after={rows[PAGE - 1].channel_id}" if len(rows) > PAGE else None
+    following = f"/channels?name={quote(name)}&after={rows[PAGE - 1].channel_id}" if len(rows) > PAGE else None
     return page(person, "channels.html", "channels", heads=shown, name=name, next=following)
 
 

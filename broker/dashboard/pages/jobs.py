@@ -3,6 +3,7 @@
 import uuid
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import Header, Query, Request, Response
 from sqlalchemy.orm import Session
@@ -11,7 +12,7 @@ from broker.dashboard.render import fragment, page
 from broker.dashboard.route import router as pages
 from broker.dashboard.route import see_other
 from broker.models import LIVE, JobKind, JobState
-from broker.schemas.types import MAX_INT, Cursor
+from broker.schemas.types import MAX_INT, Cursor, FilterText
 from broker.services import jobs, timeline, trail
 from broker.services.accounts import Person
 from broker.web import events
@@ -26,18 +27,18 @@ PAGE = 50
 SHOWN_BYTES = 64 * 1024
 """Of a log, on a page; the whole of what the broker keeps is a download away."""
 
-Word = Annotated[str, Query(max_length=32)]
-
 
 @router.get("/jobs")
 def index(
-    person: ViewerDep, session: SessionDep, state: Word = "", kind: Word = "", cursor: Cursor | None = None
+    person: ViewerDep, session: SessionDep, state: FilterText = "", kind: FilterText = "", cursor: Cursor | None = None
 ) -> Response:
     wanted = JobState(state) if state in set(JobState) else None
     rows = jobs.page(session, person.scope, before=cursor, limit=PAGE + 1, state=wanted, kind=kind or None)
-    following = f"/jobs?state={state}&kind={kind}&cursor={rows[PAGE - 1].seq}" if len(rows) > PAGE else None
-    told: dict[str, Any] = {"asked": {"state": state, "kind": kind}, "states": list(JobState), "kinds": list(JobKind)}
-    return page(person, "jobs.html", "jobs", jobs=rows[:PAGE], next=following, **told)
+    told = {"state": state, "kind": kind, "cursor": rows[PAGE - 1].seq} if len(rows) > PAGE else {}
+    following = f"/jobs?{urlencode(told)}" if told else None
+    asked = {"state": state, "kind": kind}
+    choices: dict[str, Any] = {"states": list(JobState), "kinds": list(JobKind)}
+    return page(person, "jobs.html", "jobs", jobs=rows[:PAGE], next=following, asked=asked, **choices)
 
 
 @router.get("/jobs/{job_id}")

@@ -3,12 +3,12 @@
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import Path, Query, Response
+from fastapi import Path, Response
 
 from broker.dashboard.render import page
 from broker.dashboard.route import router as pages
 from broker.models import PacketState
-from broker.schemas.types import Cursor, PacketRef, PageSize
+from broker.schemas.types import Cursor, FilterText, PacketRef, PageSize
 from broker.services import concepts, facets, packets, search
 from broker.services.search import Filters
 from broker.web.deps import SessionDep
@@ -17,19 +17,17 @@ from m2kt.errors import M2KTError
 
 router = pages()
 
-Text = Annotated[str, Query(max_length=512)]
-
 
 @router.get("/packets")
 def index(
     person: ViewerDep,
     session: SessionDep,
-    q: Text = "",
-    state: Text = "",
-    domain: Text = "",
-    teacher: Text = "",
-    tag: Text = "",
-    name: Text = "",
+    q: FilterText = "",
+    state: FilterText = "",
+    domain: FilterText = "",
+    teacher: FilterText = "",
+    tag: FilterText = "",
+    name: FilterText = "",
     cursor: Cursor | None = None,
     limit: PageSize = 50,
 ) -> Response:

@@ -80,6 +80,7 @@ def test_answers_that_create_say_where(document):
 
 
 WITHOUT_ADDRESS = {
+    "/v1/accounts",
     "/v1/agents",
     "/v1/enrol",
     "/v1/enrolments",
