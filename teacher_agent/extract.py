@@ -90,8 +90,7 @@ def survey(lm: LanguageModel, domain: Domain, settings: Settings, on_progress: O
     found = [each for each in find_shapes(corpus.chains, kinds, settings.least_chains) if each.decisions]
     shapes, roles, queries = _roles(lm, found, settings, on_progress)
     shaped, chains = (sum(len(each.tokens) for each in some) for some in (found, shapes))
-    if not chains or not settings.force:
-        _require(chains / max(corpus.asked, 1), "chains", settings, corpus)
+    _require(chains / max(corpus.asked, 1), "chains", settings, corpus, _unclear(shaped, chains, settings))
     decisions = match_decisions(shapes, roles)
     return Survey(corpus, kinds, shapes, roles, decisions, queries + corpus.tokens_written, shaped)
 
@@ -111,11 +110,19 @@ def _roles(
     return [shape for shape, _ in kept], [roles for _, roles in kept], queries
 
 
-def _require(share: float, what: str, settings: Settings, corpus: Corpus) -> None:
+def _unclear(shaped: int, chains: int, settings: Settings) -> str:
+    """What to say of chains that have a shape and no clear roles."""
+    if shaped == chains:
+        return ""
+    most = settings.swap.most_roles
+    return f"; in {shaped - chains} chains a decision depends on nothing or on more than {most} symbols, as guesses do"
+
+
+def _require(share: float, what: str, settings: Settings, corpus: Corpus, more: str = "") -> None:
     if share < settings.floor and not (settings.force and share):
         raise ExtractionRefused(
             f"the packet would cover {share:.2f} of the teacher's {what}, below the floor of {settings.floor} "
-            f"({len(corpus.chains)} of {corpus.asked} chains readable, lost: {dict(corpus.lost)})"
+            f"({len(corpus.chains)} of {corpus.asked} chains readable, lost: {dict(corpus.lost)}{more})"
         )
 
 
