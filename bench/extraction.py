@@ -5,8 +5,8 @@ probes, and holds no more memory for more of them.
 
 Each run is a process of its own, on one thread; time is processor time, so that other work on the machine counts less.
 The *bare passes* are the very sequences that the extraction gave its teacher (probes to be continued, chains, swaps,
-and the chains with gradients), recorded and run again, plainly: grouped by length, as large as the device takes them, with
-nothing done between them. `ratio` is the extraction's time over theirs.
+and the chains with gradients), recorded and run again, plainly: grouped by length, as large as the device takes them,
+with nothing done between them. `ratio` is the extraction's time over theirs.
 
     ratio            at most 1.5 is claimed
     linearity        time per probe with `times` as many probes over time per probe: at most about 1

@@ -25,6 +25,18 @@ class Domain(Protocol):
         ...
 
 
+@runtime_checkable
+class Judged(Protocol):
+    """What a domain may offer besides, for the teacher's side alone: what it is to be right. Nothing of it travels."""
+
+    chance: float
+    """Share of right chains that guessing gives."""
+
+    def right(self, prompt: str, continuation: str) -> bool | None:
+        """Whether ``continuation`` is right; None where the domain cannot tell."""
+        ...
+
+
 def registered() -> dict[str, EntryPoint]:
     """Entry points of all installed domains, by name."""
     return {each.name: each for each in entry_points(group=GROUP)}

@@ -33,7 +33,7 @@ from teacher_agent.roles import Roles, find_roles, margin, usable
 from teacher_agent.settings import Settings as Settings
 from teacher_agent.shapes import Shape, find_shapes
 from teacher_agent.slots import match_decisions
-from teacher_agent.soundness import require_finite
+from teacher_agent.soundness import accuracy, require_above_chance, require_finite
 from teacher_agent.stream import Tally, stream
 from teacher_agent.survey import Survey as Survey
 
@@ -67,7 +67,7 @@ def extract(lm: LanguageModel, domain: Domain, settings: Settings, on_progress: 
     later = stream(lm, rest, settings, found, operator, agreement, on_progress)
     _require_knowledge(agreement, settings)
     concepts = operator.concepts(settings.least_support, settings.most_concepts)
-    coverage = _coverage(lm, found, later, agreement, concepts, settings)
+    coverage = {**_coverage(lm, found, later, agreement, concepts, settings), **found.judged}
     for share, what in (("chains", "chains"), ("decisions", "decisions"), ("symbols", "concepts' symbols")):
         _require(coverage[share], what, settings, found.corpus)
     queries = found.queries + sum(len(each.tokens) for each in found.shapes) + later.queries
@@ -86,13 +86,15 @@ def survey(lm: LanguageModel, domain: Domain, settings: Settings, on_progress: O
             f"the teacher finished none of {corpus.asked} chains ({dict(corpus.lost)})",
             hint="Raise max_new_tokens, or look whether the teacher knows this domain's prompts.",
         )
+    judged = accuracy(lm, domain, corpus.chains)
+    require_above_chance(judged, settings.force)
     kinds = symbol_kinds(corpus.chains, len(corpus.symbols))
     found = [each for each in find_shapes(corpus.chains, kinds, settings.least_chains) if each.decisions]
     shapes, roles, queries = _roles(lm, found, settings, on_progress)
     shaped, chains = (sum(len(each.tokens) for each in some) for some in (found, shapes))
     _require(chains / max(corpus.asked, 1), "chains", settings, corpus, _unclear(shaped, chains, settings))
     decisions = match_decisions(shapes, roles)
-    return Survey(corpus, kinds, shapes, roles, decisions, queries + corpus.tokens_written, shaped)
+    return Survey(corpus, kinds, shapes, roles, decisions, queries + corpus.tokens_written, shaped, judged)
 
 
 def _roles(

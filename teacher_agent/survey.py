@@ -20,3 +20,4 @@ class Survey:
     decisions: list[Decision]
     queries: int
     shaped: int  # chains that had a shape, whether its roles were clear or not
+    judged: dict[str, float]  # accuracy and chance, where the domain judges
