@@ -98,12 +98,22 @@ def _layers(lm: LanguageModel) -> list[Any]:
     return [each for each in lm.model.modules() if isinstance(each, layer)]
 
 
+READ_ONLY = {"out_proj", "conv1d"}
+"""Layers of Mamba whose weights its kernels read past their own forward pass: nothing beside them would be seen."""
+
+
 def _targets(lm: LanguageModel) -> list[str]:
     """Every linear layer but the head."""
+    past = READ_ONLY if "mamba" in lm.model.config.model_type else set()
     found = []
     for name, module in lm.model.named_modules():
         own = name.removesuffix(BASE)
-        if isinstance(module, nn.Linear | Conv1D) and module is not lm.head and LORA not in name:
+        if (
+            isinstance(module, nn.Linear | Conv1D)
+            and module is not lm.head
+            and LORA not in name
+            and own.rpartition(".")[2] not in past
+        ):
             found.append(own)
     return found
 

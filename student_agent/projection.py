@@ -149,19 +149,20 @@ def project(
         denied=denied_anchors(knowledge, anchors, deny),
     )
     made = None if cal.form == Form.LINEAR else fit(task, cal, lambdas)
+    fitted = made is None or lambdas.align > 0  # without eq. 12 (an ablation) the packet's own symbols say the answers
     if made is None:
         values = ridge(_centered(weight.T).T, target - _centered(own_bias[None]))
     else:
         values = made(task.concepts).detach().double()
     read = _centered(values @ weight.T + own_bias)
     agreement = float((read.argmax(1) == target.argmax(1)).double().mean())
-    if agreement < LEAST_AGREEMENT:
+    if fitted and agreement < LEAST_AGREEMENT:
         raise AlignmentRefused(
             f"only {agreement:.2f} of the concepts keep their symbol in the student's {weight.shape[1]} dimensions "
             f"({len(rows)} symbols compete; at least {LEAST_AGREEMENT} must)",
             hint="Take a wider student, a packet with fewer symbols, or another form of the CAL.",
         )
-    answers = np.array(anchors.strings)[read.argmax(1).numpy()]
+    answers = np.array(anchors.strings)[(read if fitted else target).argmax(1).numpy()]
     residual = float((read - target).norm() / target.norm())
     return Projection(anchors, values.float(), answers, agreement, residual, float(l_align(read, target)), task, made)
 

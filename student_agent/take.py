@@ -207,7 +207,8 @@ def _behaviour(
 def te_low(behaviour: dict[str, Any] | None, policy: Policy) -> float:
     """Lower bound of ``TE = S / T`` (eq. 22): of S on the checks that decided, over the most that T can be. A student
     knows no teacher's accuracy on its own checks; without a better bound it is 1."""
-    return min(1.0, behaviour["accuracy_low_after"] / policy.teacher_accuracy) if behaviour else 0.0
+    low = behaviour.get("accuracy_low_after", 0.0) if behaviour else 0.0
+    return min(1.0, float(low) / policy.teacher_accuracy)
 
 
 def decide(behaviour: dict[str, Any] | None, policy: Policy) -> tuple[Decision, str]:

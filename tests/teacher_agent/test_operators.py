@@ -217,5 +217,5 @@ def test_probes_beyond_the_survey_stream_into_the_same_concepts(teacher: Languag
 
 
 def test_a_survey_reads_no_more_probes_than_it_is_told(teacher: LanguageModel) -> None:
-    found = extraction.survey(teacher, ShortChains(), replace(SHORT_SETTINGS, surveyed=100, least_chains=10), silent)
-    assert found.corpus.asked == 100
+    found = extraction.survey(teacher, ShortChains(), replace(SHORT_SETTINGS, surveyed=160), silent)
+    assert found.corpus.asked == 160
