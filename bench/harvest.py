@@ -29,7 +29,7 @@ class Recorded(Sums):
     keys: list[Key] = field(default_factory=list)
     states: list[NDArray[np.float32]] = field(default_factory=list)
 
-    def add(self, keys: Sequence[Key], states: NDArray[np.float64]) -> None:
+    def add(self, keys: Sequence[Key], states: NDArray[np.float64], inner: object = None) -> None:
         self.keys.extend(keys)
         self.states.append(states.astype(np.float32))
 

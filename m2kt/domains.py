@@ -25,13 +25,37 @@ class Domain(Protocol):
         ...
 
 
+@runtime_checkable
+class Judged(Protocol):
+    """What a domain may offer besides, for the teacher's side alone: what it is to be right. Nothing of it travels."""
+
+    chance: float
+    """Share of right chains that guessing gives."""
+
+    def right(self, prompt: str, continuation: str) -> bool | None:
+        """Whether ``continuation`` is right; None where the domain cannot tell."""
+        ...
+
+
 def registered() -> dict[str, EntryPoint]:
     """Entry points of all installed domains, by name."""
     return {each.name: each for each in entry_points(group=GROUP)}
 
 
-def load(name: str) -> Domain:
-    """The domain registered as ``name``; `DomainError` names those that are there."""
+def load(wanted: str) -> Domain:
+    """The domain registered as ``wanted``, a name or ``name@version``; `DomainError` names those that are there, and
+    the version that is installed where it is another."""
+    name, _, version = wanted.partition("@")
+    domain = _load(name)
+    if version and domain.version != version:
+        raise DomainError(
+            f"the domain {name} is installed in version {domain.version}, not {version}",
+            hint="Install the version that you name, or name the one that is installed.",
+        )
+    return domain
+
+
+def _load(name: str) -> Domain:
     found = registered()
     if name not in found:
         names = ", ".join(sorted(found)) or "none"

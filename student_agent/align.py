@@ -3,13 +3,13 @@
 1. Isolate the process: packet and student are all there is to learn from.
 2. Verify the packet's signature and bytes, recount its ledger.
 3. See how the student's tokenizer reads the packet's templates; refuse below a stated floor.
-4. Map the concepts in closed form.
+4. Leave out what the student denies, and map the other concepts: the CAL in the form that was asked for.
 5. Train the memory on synthetic probes; the student's core stays frozen, proven by its digest.
 6. Write the memory; nothing is active yet.
 """
 
 import time
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,12 @@ from m2kt.signing import TrustStore, verify_packet
 from student_agent.artifact import save_memory, shape_of
 from student_agent.assemble import assemble
 from student_agent.batches import Prober
+from student_agent.cal import Cal, cal_of
 from student_agent.card import Card
 from student_agent.isolation import isolate
-from student_agent.losses import Lambdas
+from student_agent.losses import Lambdas, lambdas_of
 from student_agent.memory import ConceptMemory, trained_parameters
-from student_agent.projection import keep_shared, project, share_anchors
+from student_agent.projection import keep_safe, keep_shared, project, require_safe, share_anchors
 from student_agent.specs import check_spec
 from student_agent.training import Schedule, train
 from student_agent.vocabulary import Vocabulary, learn_vocabulary
@@ -36,13 +37,17 @@ from student_agent.vocabulary import Vocabulary, learn_vocabulary
 FLOOR = 0.5
 """Least share of the packet's chains that the student's tokenizer must be able to follow."""
 
+OPTIONS = ("cal", "lambdas", "deny")
+"""What an alignment may be told beside its schedule."""
+
 REQUIRED = ("packet", "trust", "model", "out")
-OPTIONAL = ("device", "threads", "schedule")
+OPTIONAL = ("device", "threads", "schedule", *OPTIONS, "domain")
 
 
 def run(spec: dict[str, Any]) -> dict[str, Any]:
     """Spec: ``packet`` file, ``trust`` directory or public key file, ``model`` directory, ``out`` directory; optional
-    ``device``, ``threads``, ``schedule`` (fields of `Schedule`)."""
+    ``device``, ``threads``, ``schedule`` (fields of `Schedule`), ``cal`` (fields of `Cal`), ``lambdas`` (of `Lambdas`),
+    ``deny`` (symbols that no concept may say), ``domain`` (the only one that is wanted: name or name@version)."""
     # 1. isolation
     isolate()
     check_spec(spec, REQUIRED, OPTIONAL)
@@ -50,11 +55,12 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     set_threads(spec.get("threads"))
     # 2. the packet
     packet, knowledge = open_packet(Path(spec["packet"]), TrustStore.from_path(Path(spec["trust"])))
-    schedule = schedule_of(spec.get("schedule", {}))
+    require_domain(packet, spec.get("domain"))
+    schedule, options = schedule_of(spec.get("schedule", {})), options_of(spec)
     lm = load(spec["model"], pick_device(spec.get("device", "auto")))
     before = weights_sha256(lm.model)
     # 3. to 5.
-    memory, report = align(lm, knowledge, schedule)
+    memory, report = align(lm, knowledge, schedule, options)
     if weights_sha256(lm.model) != before:
         raise AlignmentRefused("the student's frozen core changed during alignment", hint="Please report this.")
     # 6. the memory
@@ -78,32 +84,65 @@ def open_packet(path: Path, trust: TrustStore) -> tuple[Packet, Knowledge]:
     return packet, from_tensors(packet.tensors, packet.manifest.symbols, packet.manifest.leads)
 
 
-def align(lm: LanguageModel, knowledge: Knowledge, schedule: Schedule) -> tuple[ConceptMemory, dict[str, Any]]:
+def require_domain(packet: Packet, wanted: str | None) -> None:
+    """`AlignmentRefused` for a packet of another domain, or version of it, than that of the student's checks."""
+    found = packet.manifest.domain
+    if wanted and wanted not in (found.name, f"{found.name}@{found.version}"):
+        raise AlignmentRefused(
+            f"{packet.manifest.reference} is of the domain {found.name}@{found.version}, not {wanted}",
+            hint="Take a packet of that version, or bring the student's checks and its policy.domain up to this one.",
+        )
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an alignment is done, apart from its schedule."""
+
+    cal: Cal = field(default_factory=Cal)
+    lambdas: Lambdas = field(default_factory=Lambdas)
+    deny: tuple[str, ...] = ()
+
+
+def align(
+    lm: LanguageModel, knowledge: Knowledge, schedule: Schedule, options: Options | None = None
+) -> tuple[ConceptMemory, dict[str, Any]]:
     """Project, assemble and train; returns the memory and what happened."""
+    options = options or Options()
     started = time.perf_counter()
     torch.manual_seed(schedule.seed)
     vocabulary = learn_vocabulary(knowledge, lm.tokenizer, schedule.seed)
     _require_coverage(vocabulary)
     anchors = share_anchors(knowledge, vocabulary)
     knowledge, came = keep_shared(knowledge, anchors), len(knowledge.centroids)
-    projection = project(lm, knowledge, anchors)
+    knowledge, shared = keep_safe(knowledge, anchors, options.deny), len(knowledge.centroids)
+    projection = project(lm, knowledge, anchors, options.cal, options.lambdas, options.deny)
     memory = assemble(lm, knowledge, vocabulary, projection)
     prober = Prober(lm, knowledge, vocabulary, projection)
     losses = train(
-        lm, memory, knowledge, prober, schedule, Lambdas(), lambda done, total: progress("alignment", done, total)
+        lm,
+        memory,
+        knowledge,
+        prober,
+        schedule,
+        options.lambdas,
+        lambda done, total: progress("alignment", done, total),
+        projection,
     )
+    require_safe(projection, memory.values)
     return memory, {
+        "cal": options.cal.form,
         "coverage": vocabulary.share,
         "agreement": projection.agreement,
         "residual": projection.residual,
         "l_align": projection.l_align,
         "losses": losses,
-        "trained_parameters": trained_parameters(memory),
+        "trained_parameters": trained_parameters(memory) + projection.trained_parameters,
         "steps": schedule.steps,
         "seconds": round(time.perf_counter() - started, 2),
         "shared_symbols": len(anchors.strings),
         "longest_symbol": anchors.pieces,
-        "concepts_left_out": came - len(knowledge.centroids),
+        "concepts_left_out": came - shared,
+        "concepts_denied": shared - len(knowledge.centroids),
     }
 
 
@@ -113,6 +152,14 @@ def _require_coverage(vocabulary: Vocabulary) -> None:
             f"the student's tokenizer can follow {vocabulary.share:.2f} of the packet's chains, below the floor of "
             f"{FLOOR}: it splits or joins their symbols"
         )
+
+
+def options_of(spec: dict[str, Any]) -> Options:
+    """The options with what was given; `UsageError` for what they do not have."""
+    deny = spec.get("deny", ())
+    if not isinstance(deny, list | tuple) or not all(isinstance(each, str) and each for each in deny):
+        raise UsageError(f"deny must be a list of symbols, not {deny!r}")
+    return Options(cal_of(spec.get("cal", {})), lambdas_of(spec.get("lambdas", {})), tuple(deny))
 
 
 def schedule_of(given: dict[str, Any]) -> Schedule:

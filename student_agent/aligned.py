@@ -1,23 +1,25 @@
-"""A student with the memories of its active packets: what it would say next."""
+"""A student with the memories and adapters of its active packets: what it would say next."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from m2kt.neural.decode import by_length, encode, greedy, room
-from m2kt.neural.forward import batched, layer_states, rows_per_batch
+from m2kt.neural.forward import in_batches, layer_states
 from m2kt.neural.models import LanguageModel
+from student_agent.adapter import Adapter, speaking
 from student_agent.memory import ConceptMemory
 
 
 @dataclass(frozen=True)
 class AlignedStudent:
-    """A frozen student and zero or more memories. Without memories it is the student, bit for bit."""
+    """A frozen student with zero or more memories and adapters. Without any it is the student, bit for bit."""
 
     lm: LanguageModel
     memories: tuple[ConceptMemory, ...] = ()
+    adapters: tuple[Adapter, ...] = ()
 
     def next_logits(self, ids: Tensor) -> Tensor:
         """Scores of the next token, (B, V), for texts ``ids`` (B, T)."""
@@ -30,15 +32,21 @@ class AlignedStudent:
         room(self.lm, ids.shape[1] - 1, 1)  # refuses a text that is longer than the student's context
         ids = ids.to(self.lm.device)
         if not self.memories:
-            every: Tensor = self.lm.model(input_ids=ids, use_cache=False).logits
+            every = self._own(ids)
             return every if at is None else _take(every, at.to(ids.device))
         at = torch.arange(ids.shape[1]).expand(len(ids), -1) if at is None else at
         at = at.to(ids.device)
         states, logits = layer_states(self.lm, ids)
-        mixed = _take(logits, at)
+        mixed = _take(self._own(ids).float() if self.adapters else logits, at)
         for memory in self.memories:
             mixed = memory.mix(memory(states, ids, at), mixed)
         return mixed
+
+    def _own(self, ids: Tensor) -> Tensor:
+        """Logits without memories. (These read the bare student's states, which they were trained on.)"""
+        with speaking(self.lm, self.adapters):
+            logits: Tensor = self.lm.model(input_ids=ids, use_cache=False).logits
+        return logits
 
     def write(self, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
         """Greedy continuations as text, special tokens left out; they end with the student's context at the latest."""
@@ -46,11 +54,13 @@ class AlignedStudent:
         written = [""] * len(rows)
         for indices, ids in by_length(rows):
             longest = room(self.lm, ids.shape[1], max_new_tokens)
-            for part in batched(len(indices), rows_per_batch(self.lm, ids.shape[1] + longest)):
-                out = greedy(self.next_logits, ids[part], self.lm.end_ids, longest)
+            for part, out in in_batches(self.lm, len(indices), ids.shape[1] + longest, self._writing(ids, longest)):
                 for index, row in zip(indices[part], out, strict=True):
                     written[index] = self._said(rows[index], row)
         return written
+
+    def _writing(self, ids: Tensor, longest: int) -> Callable[[slice], list[list[int]]]:
+        return lambda part: greedy(self.next_logits, ids[part], self.lm.end_ids, longest)
 
     def _said(self, prompt: list[int], row: list[int]) -> str:
         """The text that ``row`` adds to ``prompt``: decoders put spaces between tokens, so neither is read alone."""

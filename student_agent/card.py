@@ -9,6 +9,8 @@ from m2kt.errors import ModelError
 
 SCHEMA = "m2kt.memory/1"
 WEIGHTS, CARD = "memory.safetensors", "memory.json"
+MEMORY, ADAPTER = "memory", "lora"
+"""What stands in the weights: a concept memory, or LoRA matrices that a packet was consolidated into."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Card:
     shape: dict[str, int]
     report: dict[str, Any]
     weights_sha256: str = ""  # of `memory.safetensors`; known once that is written
+    kind: str = MEMORY
 
     def to_bytes(self) -> bytes:
         """JSON, with the schema that this version writes."""

@@ -13,7 +13,7 @@ from m2kt.agent.daemon import log_to_stderr
 from m2kt.cli.bars import bars
 from m2kt.errors import UsageError
 from m2kt.signing.keys import TrustStore, load_private
-from student_agent import daemon
+from student_agent import consolidating, daemon
 from student_agent.activation import State
 from student_agent.config import Config
 from student_agent.recall import obey
@@ -32,7 +32,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 
 @app.callback()
 def _root() -> None:
-    """Take knowledge packets into a model. `align`, `verify` and `logits` alone read a job from stdin."""
+    """Take knowledge packets into a model. `align`, `consolidate`, `verify`, `logits` alone read a job from stdin."""
 
 
 @app.command()
@@ -51,13 +51,17 @@ def take(
     activate_unverified: Annotated[bool, typer.Option(help="Activate without checks.")] = False,
     without_log: Annotated[bool, typer.Option(help="Take also what the broker's log does not hold.")] = False,
     steps: Annotated[int | None, typer.Option(help="Alignment steps.", min=1)] = None,
+    cal: Annotated[str, typer.Option(help="Form of the map: linear, low-rank, mlp or attention.")] = "linear",
+    deny: Annotated[list[str] | None, typer.Option(help="A symbol that no concept may say; repeatable.")] = None,
+    domain: Annotated[str | None, typer.Option(help="Take packets of this domain only: NAME or NAME@VERSION.")] = None,
     device: Device = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads; one is best beside other work.", min=1)] = None,
     log: Annotated[Path, typer.Option(help="Log of the child processes.")] = Path("take.log"),
 ) -> None:
     """Pull a packet, verify, align, check behaviour, then activate it or leave the student as it was; report."""
-    student = Student(model, state, checks, general, device, threads, {"steps": steps} if steps else {})
-    policy = Policy(delta=delta, activate_unverified=activate_unverified, require_log=not without_log)
+    alignment = {"cal": {"form": cal}, "deny": deny or []}
+    student = Student(model, state, checks, general, device, threads, {"steps": steps} if steps else {}, alignment)
+    policy = Policy(delta=delta, activate_unverified=activate_unverified, require_log=not without_log, domain=domain)
     with bars() as show:
         outcome = take_from_broker(
             packet_id, broker, load_private(key), TrustStore.from_path(trust), student, policy, show, log
@@ -65,6 +69,47 @@ def take(
     typer.echo(f"{outcome.decision}: {outcome.reason}")
     if outcome.decision == Decision.ROLLED_BACK:
         raise typer.Exit(3)
+
+
+@app.command()
+def consolidate(
+    packet: Annotated[Path, typer.Argument(help="The packet's file (m2kt packet pull); it must be in force here.")],
+    model: Model,
+    state: StateDir,
+    trust: Trust,
+    checks: Annotated[Path | None, typer.Option(help="Sealed checks (JSON lines) to verify behaviour with.")] = None,
+    general: Annotated[Path | None, typer.Option(help="Text outside the domain.")] = None,
+    delta: Annotated[float, typer.Option(help="Least proven gain in accuracy.")] = Policy.delta,
+    regression: Annotated[
+        float, typer.Option(help="Most accuracy to lose against the memory.", min=0, max=1)
+    ] = Policy.regression,
+    activate_unverified: Annotated[bool, typer.Option(help="Activate without checks.")] = False,
+    rank: Annotated[int | None, typer.Option(help="Rank of the LoRA matrices.", min=1)] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps.", min=1)] = None,
+    device: Device = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads; one is best beside other work.", min=1)] = None,
+    log: Annotated[Path, typer.Option(help="Log of the child processes.")] = Path("consolidate.log"),
+) -> None:
+    """Turn the memory of a packet in force into LoRA matrices, if the student does as well with them."""
+    student = Student(model, state, checks, general, device, threads)
+    policy = Policy(delta=delta, regression=regression, activate_unverified=activate_unverified)
+    told = {name: each for name, each in (("rank", rank), ("steps", steps)) if each}
+    if rank:
+        told["alpha"] = 2 * rank
+    with bars() as show:
+        outcome = consolidating.consolidate(
+            _read(packet), TrustStore.from_path(trust), student, policy, told, show, log
+        )
+    typer.echo(f"{outcome.decision}: {outcome.reason}")
+    if outcome.decision == Decision.ROLLED_BACK:
+        raise typer.Exit(3)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", hint="Name a .m2kt file.") from error
 
 
 @app.command()

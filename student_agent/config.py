@@ -46,6 +46,8 @@ class Config:
     """Fields of `student_agent.take.Policy`."""
     schedule: dict[str, Any] = field(default_factory=dict)
     """Fields of `student_agent.training.Schedule`."""
+    alignment: dict[str, Any] = field(default_factory=dict)
+    """``cal``, ``lambdas`` and ``deny``: docs/transfer.md."""
     device: str = "auto"
     threads: int | None = None
     poll_seconds: float = 10.0
@@ -71,7 +73,14 @@ class Config:
     @property
     def student(self) -> Student:
         return Student(
-            self.model, self.state, self.checks, self.general, self.device, self.threads, dict(self.schedule)
+            self.model,
+            self.state,
+            self.checks,
+            self.general,
+            self.device,
+            self.threads,
+            dict(self.schedule),
+            dict(self.alignment),
         )
 
     @property

@@ -8,8 +8,7 @@ from m2kt.files import write_atomically
 from m2kt.neural.decode import by_length, encode
 from m2kt.neural.models import load, offline, pick_device, raw_bytes, set_threads
 from student_agent.activation import State
-from student_agent.aligned import AlignedStudent
-from student_agent.artifact import load_memory
+from student_agent.artifact import load_student
 from student_agent.specs import check_spec
 from student_agent.verify import read_sentences
 
@@ -29,7 +28,7 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     prompts = read_sentences(Path(spec["prompts"]))
     lm = load(spec["model"], pick_device(spec.get("device", "auto")))
     memories = State(Path(spec["state"])).memories() if spec.get("state") else []
-    student = AlignedStudent(lm, tuple(load_memory(each, lm) for each in memories))
+    student = load_student(lm, memories)
     rows = [b""] * len(prompts)
     for indices, ids in by_length(encode(lm, prompts)):
         for index, logits in zip(indices, student.next_logits(ids), strict=True):

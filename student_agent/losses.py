@@ -1,27 +1,40 @@
 """Terms of the composite loss of eq. 19, in the paper's symbols. All functions are pure and give scalars."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
+from m2kt.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Lambdas:
-    """Weights of ``L = l2 L_struct + l3 L_reason``.
+    """Weights of ``L = l1 L_align + l2 L_struct + l3 L_reason + l4 L_safe`` (eq. 19); 0 leaves a term out.
 
-    L_align (eq. 12) is minimised in closed form before training and L_safe (eq. 18) is not built yet, so neither has a
-    weight here.
+    The linear CAL minimises L_align in closed form before training, so there its weight changes nothing.
     """
 
+    align: float = 1.0
     struct: float = 1.0
     reason: float = 1.0
+    safe: float = 1.0
+
+
+def lambdas_of(given: dict[str, Any]) -> Lambdas:
+    """The weights with what was given; `UsageError` for what is none."""
+    known = [each.name for each in fields(Lambdas)]
+    for name, value in given.items():
+        if name not in known or isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**20:
+            raise UsageError(f"lambdas: {name}={value!r} is not one of {', '.join(known)}, as a number of at least 0")
+    return Lambdas(**given)
 
 
 def l_align(read: Tensor, target: Tensor) -> Tensor:
     """Eq. 12, ``mean_i || g(c_i^T) - c_i^S ||^2``, on the shared symbols' logits (K, A), where both spaces meet.
 
-    The linear CAL minimises it in closed form, so it has no gradient in the memory's parameters.
+    What the student would have for a concept is nothing that it could be asked for; which logits it should give is.
     """
     return (read - target).pow(2).mean()
 
@@ -40,3 +53,14 @@ def l_reason(class_logits: Tensor, classes: Tensor, pointers: Tensor, roles: Ten
     which = F.cross_entropy(class_logits, classes)
     where = F.nll_loss((pointers + 1e-9).log(), roles)
     return which + where - log_probs.mean()
+
+
+def l_safe(read: Tensor, denied: Tensor) -> Tensor:
+    """Eq. 18, ``sum_i Penalty(g(c_i))``: the penalty of a concept is the probability mass that its logits on the shared
+    symbols, ``read`` (K, A), give to those that are ``denied`` (A,). It is 0 where nothing is."""
+    return denied_mass(read, denied).sum()
+
+
+def denied_mass(read: Tensor, denied: Tensor) -> Tensor:
+    """What each concept's penalty is, (K,); eq. 17's set C_safe are those with (next to) none."""
+    return (read.softmax(-1) * denied.to(read.dtype)).sum(-1)

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from m2kt.errors import AlignmentRefused
 from m2kt.neural.models import LanguageModel
 from m2kt.packet.controls import decoded
 from m2kt.packet.knowledge import Knowledge
-from student_agent.losses import l_align
+from student_agent.cal import Cal, Form, Task, fit
+from student_agent.losses import Lambdas, denied_mass, l_align
 from student_agent.spelling import Variant
 from student_agent.vocabulary import Vocabulary
 
@@ -23,6 +24,8 @@ RIDGE = 1e-3
 """Lambda, as a share of the mean eigenvalue of W_S^T W_S."""
 LEAST_AGREEMENT = 0.9
 """Least share of concepts that must keep their symbol on the way."""
+SAFE_MASS = 0.05
+"""Most probability that a concept in C_safe (eq. 17) may give to denied symbols."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,13 @@ class Projection:
     agreement: float  # share of concepts that decode to the same symbol on both sides
     residual: float  # || W_S v - W_T c || / || W_T c ||
     l_align: float  # eq. 12, on the shared symbols' logits
+    task: Task
+    map: nn.Module | None = None  # the map behind the values, where it is trained on; None where it is in closed form
+
+    @property
+    def trained_parameters(self) -> int:
+        """Scalars of the map that alignment trains."""
+        return sum(each.numel() for each in self.map.parameters()) if self.map else 0
 
 
 def share_anchors(knowledge: Knowledge, vocabulary: Vocabulary) -> Anchors:
@@ -71,33 +81,90 @@ def keep_shared(knowledge: Knowledge, anchors: Anchors) -> Knowledge:
     """Without the concepts whose symbol the student cannot write: they would decode to the next best one, falsely."""
     best = np.array(decoded(knowledge))
     kept = np.isin(best, anchors.rows)
-    if kept.all():
-        return knowledge
     if not kept.any():
         raise AlignmentRefused("the student can write the symbol of none of the packet's concepts")
+    return only(knowledge, kept)
+
+
+def only(knowledge: Knowledge, kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Knowledge:
+    """The concepts that are marked in ``kept`` (K,)."""
+    if kept.all():
+        return knowledge
     names = ("centroids", "dispersion", "support", "groundings", "classes")
     return replace(knowledge, **{name: getattr(knowledge, name)[kept] for name in names})
 
 
-def project(lm: LanguageModel, knowledge: Knowledge, anchors: Anchors) -> Projection:
+def keep_safe(knowledge: Knowledge, anchors: Anchors, deny: Sequence[str]) -> Knowledge:
+    """Without the concepts that are not in C_safe (eq. 17): those that say a symbol which the student denies."""
+    if not deny:
+        return knowledge
+    rows = list(anchors.rows)
+    logits = knowledge.centroids.astype(np.float64) @ knowledge.anchors[rows].astype(np.float64).T
+    read = torch.from_numpy(logits + knowledge.anchor_bias[rows])
+    kept = (denied_mass(read, denied_anchors(knowledge, anchors, deny)) <= SAFE_MASS).numpy()
+    if not kept.any():
+        raise AlignmentRefused(
+            f"every concept of the packet says a symbol that is denied here ({', '.join(map(repr, deny))})",
+            hint="Refuse the packet, or deny less.",
+        )
+    return only(knowledge, kept)
+
+
+def denied_anchors(knowledge: Knowledge, anchors: Anchors, deny: Sequence[str]) -> Tensor:
+    """Which of the shared symbols are denied, (A,)."""
+    return torch.tensor([knowledge.symbols[each] in deny for each in anchors.strings])
+
+
+def require_safe(projection: Projection, values: Tensor) -> None:
+    """Eq. 17 once more, of what was trained (K, d_S): `AlignmentRefused` when a concept drifted to a denied symbol."""
+    mass = denied_mass(projection.task.read(values.cpu()), projection.task.denied)
+    if float(mass.max()) > SAFE_MASS:
+        raise AlignmentRefused(
+            f"after training a concept gives {float(mass.max()):.2f} of its probability to denied symbols",
+            hint="Raise lambdas.safe, or take the linear CAL, which does not drift.",
+        )
+
+
+def project(
+    lm: LanguageModel,
+    knowledge: Knowledge,
+    anchors: Anchors,
+    cal: Cal | None = None,
+    lambdas: Lambdas | None = None,
+    deny: Sequence[str] = (),
+) -> Projection:
     """Map every concept; `AlignmentRefused` when too many lose their symbol in the student's width."""
+    cal, lambdas = cal or Cal(), lambdas or Lambdas()
     rows = list(anchors.rows)
     teacher = torch.from_numpy(knowledge.anchors[rows].astype(np.float64))
     bias = torch.from_numpy(knowledge.anchor_bias[rows].astype(np.float64))
     target = _centered(torch.from_numpy(knowledge.centroids.astype(np.float64)) @ teacher.T + bias)  # (K, A)
     weight, own_bias = head_rows(lm, [variants[0] for variants in anchors.spellings])
-    values = ridge(_centered(weight.T).T, target - _centered(own_bias[None]))
+    task = Task(
+        concepts=torch.from_numpy(knowledge.centroids.astype(np.float32)),
+        anchors=teacher.float(),
+        target=target.float(),
+        weight=weight.float(),
+        bias=own_bias.float(),
+        denied=denied_anchors(knowledge, anchors, deny),
+    )
+    made = None if cal.form == Form.LINEAR else fit(task, cal, lambdas)
+    fitted = made is None or lambdas.align > 0  # without eq. 12 (an ablation) the packet's own symbols say the answers
+    if made is None:
+        values = ridge(_centered(weight.T).T, target - _centered(own_bias[None]))
+    else:
+        values = made(task.concepts).detach().double()
     read = _centered(values @ weight.T + own_bias)
     agreement = float((read.argmax(1) == target.argmax(1)).double().mean())
-    if agreement < LEAST_AGREEMENT:
+    if fitted and agreement < LEAST_AGREEMENT:
         raise AlignmentRefused(
             f"only {agreement:.2f} of the concepts keep their symbol in the student's {weight.shape[1]} dimensions "
             f"({len(rows)} symbols compete; at least {LEAST_AGREEMENT} must)",
-            hint="Take a wider student or a packet with fewer symbols.",
+            hint="Take a wider student, a packet with fewer symbols, or another form of the CAL.",
         )
-    answers = np.array(anchors.strings)[read.argmax(1).numpy()]
+    answers = np.array(anchors.strings)[(read if fitted else target).argmax(1).numpy()]
     residual = float((read - target).norm() / target.norm())
-    return Projection(anchors, values.float(), answers, agreement, residual, float(l_align(read, target)))
+    return Projection(anchors, values.float(), answers, agreement, residual, float(l_align(read, target)), task, made)
 
 
 def head_rows(lm: LanguageModel, spellings: Sequence[Variant]) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from student_agent.specs import check_spec
 from student_agent.take import Outcome, Policy, Student
 
 REQUIRED = ("packet_id", "broker", "key", "trust", "model", "state")
-OPTIONAL = ("checks", "general", "device", "threads", "schedule", "policy", "log", "session")
+OPTIONAL = ("checks", "general", "device", "threads", "schedule", "alignment", "policy", "log", "session")
 
 
 def take_from_broker(
@@ -56,11 +56,11 @@ def log_rules(student: Student, policy: Policy) -> LogRules:
 
 def run(spec: dict[str, Any]) -> dict[str, Any]:
     """The take job. Spec: ``packet_id``, ``broker``, ``key``, ``trust``, ``model``, ``state``; optional ``checks``,
-    ``general``, ``device``, ``threads``, ``schedule``, ``policy`` (fields of `Policy`), ``log``,
-    ``session`` of the agent whose child this is."""
+    ``general``, ``device``, ``threads``, ``schedule``, ``alignment`` (`Student`), ``policy`` (fields of `Policy`),
+    ``log``, ``session`` of the agent whose child this is."""
     check_spec(spec, REQUIRED, OPTIONAL)
     places: dict[str, Any] = {name: Path(spec[name]) for name in ("checks", "general") if spec.get(name)}
-    machine = {name: spec[name] for name in ("device", "threads", "schedule") if spec.get(name)}
+    machine = {name: spec[name] for name in ("device", "threads", "schedule", "alignment") if spec.get(name)}
     student = Student(Path(spec["model"]), Path(spec["state"]), **places, **machine)
     outcome = take_from_broker(
         spec["packet_id"],

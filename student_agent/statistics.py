@@ -1,6 +1,7 @@
 """Bounds that do not assume large numbers: exact binomial intervals and a paired improvement."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import exp, lgamma, log, log1p
 
 
@@ -17,6 +18,7 @@ def _log_mass(k: int, n: int, rate: float) -> float:
     return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) + k * log(rate) + (n - k) * log1p(-rate)
 
 
+@lru_cache(maxsize=4096)
 def lower_bound(successes: int, trials: int, confidence: float) -> float:
     """One-sided Clopper-Pearson lower bound of a rate: the smallest rate that does not make the count surprising."""
     if successes == 0:

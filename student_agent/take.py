@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from m2kt.agent.child import OnProgress, run_child
+from m2kt.errors import UsageError
 from m2kt.files import write_atomically
 from m2kt.signing import TrustStore, verify_packet
 from m2kt.signing.keys import write_public
@@ -52,9 +53,19 @@ class Policy:
     """Refuse packets whose receipt the broker's log does not hold."""
     log_seconds: float = 10.0
     """How long a fresh receipt may take to get there."""
+    domain: str | None = None
+    """The only domain whose packets are taken, as name or name@version: the one that the checks are of."""
+    teacher_accuracy: float = 1.0
+    """Most accuracy that the teacher could have on these checks: what the lower bound of TE (eq. 22) divides by."""
     witnesses: tuple[str, ...] = ()
     """Verifier keys of witnesses, ``quorum`` of which must have cosigned the log."""
     quorum: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.teacher_accuracy <= 1:
+            raise UsageError(f"policy: teacher_accuracy must be above 0 and at most 1, not {self.teacher_accuracy!r}")
+        if not 0 < self.confidence < 1:
+            raise UsageError(f"policy: confidence must lie between 0 and 1, not {self.confidence!r}")
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,8 @@ class Student:
     device: str = "auto"
     threads: int | None = None
     schedule: dict[str, Any] = field(default_factory=dict)
+    alignment: dict[str, Any] = field(default_factory=dict)
+    """``cal``, ``lambdas`` and ``deny`` of `student_agent.align`."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,8 @@ class Outcome:
     alignment: dict[str, Any]
     behaviour: dict[str, Any] | None
     time: str
+    te_low: float = 0.0
+    """Lower bound of the transfer efficiency (eq. 22) at the policy's confidence; 0 where nothing was measured."""
 
 
 Commit = Callable[[State, Active | None, Outcome], None]
@@ -126,7 +141,8 @@ def take(
             write_public(keys / f"{key_id}.pub", trust[key_id])
         # 2.
         spec: dict[str, Any] = {"packet": str(packet), "trust": str(keys), "model": str(student.model)}
-        spec |= {"out": str(memory), **_machine(student), "schedule": student.schedule}
+        spec |= {"out": str(memory), **machine(student), "schedule": student.schedule}
+        spec |= {**student.alignment, **({"domain": policy.domain} if policy.domain else {})}
         alignment = run("student_agent", "align", spec, on_progress=on_progress, log=log)
         # 3.
         name = verified.packet.manifest.name
@@ -139,7 +155,8 @@ def take(
         )
         # 4.
         decision, reason = decide(behaviour, policy)
-        outcome = Outcome(verified.packet.packet_id, decision, reason, alignment, behaviour, now())
+        te = te_low(behaviour, policy)
+        outcome = Outcome(verified.packet.packet_id, decision, reason, alignment, behaviour, now(), te)
         state = State(student.state)
         if decision == Decision.ROLLED_BACK:
             commit(state, None, outcome)
@@ -159,7 +176,8 @@ def _made(directory: Path) -> Path:
     return directory
 
 
-def _machine(student: Student) -> dict[str, Any]:
+def machine(student: Student) -> dict[str, Any]:
+    """Where the children of this student work."""
     return {"device": student.device, **({"threads": student.threads} if student.threads else {})}
 
 
@@ -181,9 +199,16 @@ def _behaviour(
         "part": "decide",
         "confidence": policy.confidence,
         **({"general": str(student.general)} if student.general else {}),
-        **_machine(student),
+        **machine(student),
     }
     return run("verify", spec)
+
+
+def te_low(behaviour: dict[str, Any] | None, policy: Policy) -> float:
+    """Lower bound of ``TE = S / T`` (eq. 22): of S on the checks that decided, over the most that T can be. A student
+    knows no teacher's accuracy on its own checks; without a better bound it is 1."""
+    low = behaviour.get("accuracy_low_after", 0.0) if behaviour else 0.0
+    return min(1.0, float(low) / policy.teacher_accuracy)
 
 
 def decide(behaviour: dict[str, Any] | None, policy: Policy) -> tuple[Decision, str]:
@@ -204,7 +229,8 @@ def decide(behaviour: dict[str, Any] | None, policy: Policy) -> tuple[Decision, 
     before, after = behaviour["perplexity_before"], behaviour["perplexity_after"]
     if before is not None and not after <= before * (1 + policy.perplexity_rise):  # NaN is harm too
         return Decision.ROLLED_BACK, f"perplexity outside the domain rose from {before:.3f} to {after:.3f}"
-    return Decision.ACCEPTED, f"improvement of at least {low:.3f} at {behaviour['confidence']:.2f} confidence"
+    unread = "" if before is not None else "; no text outside the domain was at hand"
+    return Decision.ACCEPTED, f"improvement of at least {low:.3f} at {behaviour['confidence']:.2f} confidence{unread}"
 
 
 def predicate(outcome: Outcome, student: str) -> dict[str, Any]:

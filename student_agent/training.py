@@ -1,13 +1,14 @@
 """Training of the concept memory on synthetic probes; the student's core is frozen and only read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from m2kt.errors import AlignmentRefused
+from m2kt.errors import AlignmentRefused, OutOfMemory
+from m2kt.memory import ran_out
 from m2kt.neural.forward import layer_states
 from m2kt.neural.models import LanguageModel
 from m2kt.packet.knowledge import UNUSED, Knowledge
@@ -15,6 +16,7 @@ from student_agent.assemble import pointer_numbers
 from student_agent.batches import Batch, Prober
 from student_agent.losses import Lambdas, l_reason, l_struct
 from student_agent.memory import ConceptMemory
+from student_agent.projection import Projection
 
 
 @dataclass(frozen=True)
@@ -36,31 +38,93 @@ def train(
     schedule: Schedule,
     lambdas: Lambdas,
     on_progress: Callable[[int, int], None],
+    projection: Projection | None = None,
 ) -> list[float]:
-    """Train the memory; returns the mean loss of every tenth of the schedule."""
-    pointers = _pointer_table(knowledge).to(lm.device)
+    """Train the memory, and the map behind its values where the CAL has one (``projection.map``); returns the mean loss
+    of every tenth of the schedule."""
+    trained = _Trained(lm, memory, _pointer_table(knowledge).to(lm.device), lambdas, projection)
     rng = np.random.default_rng(schedule.seed)
-    optimiser = torch.optim.AdamW(memory.parameters(), schedule.rate, weight_decay=0.0)
+    optimiser = torch.optim.AdamW(trained.parameters(), schedule.rate, weight_decay=0.0)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, schedule.steps, schedule.rate / 30)
-    losses = []
+    losses, count = [], schedule.batch
     for step in range(schedule.steps):
-        terms = [
-            _loss(lm, memory, pointers, batch, lambdas)
-            for batch in prober.draw(schedule.templates, schedule.batch, rng)
-        ]
-        if not terms:
-            raise AlignmentRefused("no probe could be rendered: too few concepts came with the packet")
-        loss = torch.stack(terms).mean()
-        if not torch.isfinite(loss):
-            raise AlignmentRefused(f"the loss is not finite at step {step}")
         optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(memory.parameters(), 1.0)
+        loss, count = _fitting(trained, prober, schedule.templates, count, rng, step)
+        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         optimiser.step()
         decay.step()
-        losses.append(float(loss.detach()))
+        losses.append(loss)
         on_progress(step + 1, schedule.steps)
+    trained.settle()
     return [float(part.mean()) for part in np.array_split(np.array(losses), min(10, len(losses)))]
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What is trained, and the objective (eq. 19)."""
+
+    lm: LanguageModel
+    memory: ConceptMemory
+    pointers: Tensor
+    lambdas: Lambdas
+    projection: Projection | None
+
+    def parameters(self) -> list[Tensor]:
+        mapped = () if self._map is None else self._map.parameters()
+        return [*self.memory.parameters(), *mapped]
+
+    @property
+    def _map(self) -> nn.Module | None:
+        return self.projection.map if self.projection else None
+
+    def loss(self, batches: Sequence[Batch]) -> Tensor:
+        """The mean over batches, and the map's own terms."""
+        own: Tensor | float = 0.0
+        if self.projection is not None and self._map is not None:
+            values = self._map(self.projection.task.concepts)
+            own = self.projection.task.loss(values, self.lambdas).to(self.lm.device)
+            self.memory.values = values.to(self.lm.device)
+        terms = [_loss(self.lm, self.memory, self.pointers, each, self.lambdas) for each in batches]
+        return torch.stack(terms).mean() + own
+
+    def settle(self) -> None:
+        """The memory keeps the map's last values."""
+        if self.projection is not None and self._map is not None:
+            with torch.no_grad():
+                self.memory.values = self._map(self.projection.task.concepts).to(self.lm.device)
+
+
+def _fitting(
+    trained: _Trained, prober: Prober, templates: int, count: int, rng: np.random.Generator, step: int
+) -> tuple[float, int]:
+    """Loss and gradients of one step, with ``count`` chains of each template, or half as many where memory runs out;
+    also how many it were."""
+    while True:
+        drawn = list(prober.draw(templates, count, rng))
+        if not drawn:
+            raise AlignmentRefused("no probe could be rendered: too few concepts came with the packet")
+        try:
+            loss = trained.loss(drawn)
+            if not torch.isfinite(loss):
+                raise AlignmentRefused(
+                    f"the loss is not finite at step {step}",
+                    hint="The student's states hold NaN or infinity, or the rate is too high.",
+                )
+            torch.autograd.backward(loss)
+            return float(loss.detach()), count
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out(error):
+                raise
+            if count == 1:
+                raise OutOfMemory(
+                    f"{trained.lm.directory.name} on {trained.lm.device} has no memory to train on a single chain",
+                    hint="Free the device, or take another one.",
+                ) from error
+        for each in trained.parameters():
+            each.grad = None
+        count //= 2
+        if trained.lm.device.type == "cuda":
+            torch.cuda.empty_cache()
 
 
 def _pointer_table(knowledge: Knowledge) -> Tensor:
@@ -70,7 +134,7 @@ def _pointer_table(knowledge: Knowledge) -> Tensor:
 
 
 def _loss(lm: LanguageModel, memory: ConceptMemory, pointers: Tensor, batch: Batch, lambdas: Lambdas) -> Tensor:
-    """Composite loss of one batch (eq. 19 without its terms that training cannot move, see losses.py)."""
+    """The terms of the composite loss (eq. 19) that depend on probes: L_struct and L_reason of one batch."""
     ids, at = batch.ids.to(lm.device), batch.at.to(lm.device)
     with torch.no_grad():
         states, logits = layer_states(lm, ids)

@@ -1,24 +1,25 @@
 """The verification job: does the student behave better with the memory, and is it unharmed elsewhere?"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from m2kt.agent.child import progress
 from m2kt.errors import UsageError
 from m2kt.neural.decode import by_length
-from m2kt.neural.forward import batched, rows_per_batch
+from m2kt.neural.forward import batched, in_batches
 from m2kt.neural.models import load, offline, pick_device, set_threads
 from student_agent.activation import State
 from student_agent.aligned import AlignedStudent
-from student_agent.artifact import load_memory
+from student_agent.artifact import load_student
 from student_agent.checks import Check, accuracy_by_tag, is_right, read_checks
 from student_agent.specs import check_spec
-from student_agent.statistics import improvement_bound
+from student_agent.statistics import improvement_bound, lower_bound
 
 REQUIRED = ("model", "checks")
 OPTIONAL = (
@@ -61,20 +62,17 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     general = read_sentences(Path(spec["general"])) if spec.get("general") else []
     lm = load(spec["model"], pick_device(spec.get("device", "auto")))
     longest = int(spec.get("max_new_tokens", 96))
-    beside = tuple(load_memory(Path(each), lm) for each in spec.get("beside", ()))
-    before = behave(AlignedStudent(lm, beside), checks, general, longest, "student before")
+    beside = [Path(each) for each in spec.get("beside", ())]
+    before = behave(load_student(lm, beside), checks, general, longest, "student before")
     result = {"items": len(checks), "device": str(lm.device), **_told("before", checks, before)}
     directories = [Path(each) for each in spec.get("memories", ())]
     directories += State(Path(spec["state"])).memories() if spec.get("state") else []
     if not directories:
         return result
     if spec.get("replaced"):
-        older = (*beside, *(load_memory(Path(each), lm) for each in spec["replaced"]))
-        result |= _told(
-            "replaced", checks, behave(AlignedStudent(lm, older), checks, general, longest, "older version")
-        )
-    memories = tuple(load_memory(each, lm) for each in directories)
-    after = behave(AlignedStudent(lm, (*beside, *memories)), checks, general, longest, "student after")
+        older = load_student(lm, [*beside, *map(Path, spec["replaced"])])
+        result |= _told("replaced", checks, behave(older, checks, general, longest, "older version"))
+    after = behave(load_student(lm, [*beside, *directories]), checks, general, longest, "student after")
     return {**result, **_told("after", checks, after), **compare(before, after, float(spec.get("confidence", 0.95)))}
 
 
@@ -101,6 +99,7 @@ def compare(before: Behaviour, after: Behaviour, confidence: float) -> dict[str,
         "confidence": confidence,
         "improvement": (gained - lost) / len(pairs),
         "improvement_low": improvement_bound(gained, lost, len(pairs), confidence),
+        "accuracy_low_after": lower_bound(sum(after.right), len(pairs), confidence),
     }
 
 
@@ -127,10 +126,19 @@ def perplexity(student: AlignedStudent, texts: Sequence[str]) -> float:
     rows = [row for row in student.lm.tokenizer(list(texts))["input_ids"] if len(row) > 1]
     total, count = 0.0, 0
     for _, ids in by_length(rows):
-        for part in batched(len(ids), max(1, rows_per_batch(student.lm, ids.shape[1]) // 8)):
-            logs = student.logits(ids[part]).float().log_softmax(-1)[:, :-1].cpu()
-            total -= float(logs.gather(-1, ids[part][:, 1:, None]).double().sum())
+        for part, loss in in_batches(student.lm, len(ids), ids.shape[1], _loss_of(student, ids), each=8):
+            total += loss
             count += ids[part][:, 1:].numel()
     if not count:
         raise UsageError("the general text has no sentence of two tokens or more")
     return math.exp(total / count)
+
+
+def _loss_of(student: AlignedStudent, ids: Tensor) -> Callable[[slice], float]:
+    """Negative log-likelihood of rows of ``ids`` (B, T), summed over all tokens but the first."""
+
+    def loss(part: slice) -> float:
+        logs = student.logits(ids[part]).float().log_softmax(-1)[:, :-1].cpu()
+        return -float(logs.gather(-1, ids[part][:, 1:, None]).double().sum())
+
+    return loss

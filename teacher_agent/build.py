@@ -1,10 +1,9 @@
 """From what an extraction found to a packet: tensors, manifest, ledger."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 
 from m2kt.domains import Domain
-from m2kt.neural.models import LanguageModel, parameter_count, tokenizer_sha256, weights_sha256
+from m2kt.neural.models import LanguageModel, parameter_count, tokenizer_sha256
 from m2kt.packet import DomainRef, Manifest, Packet, PacketKind, Teacher, build_packet
 from m2kt.packet import Extraction as ExtractionRecord
 from m2kt.packet import ledger as packet_ledger
@@ -13,6 +12,7 @@ from m2kt.packet.tensors import keep_bits
 from teacher_agent.confidence import confidence
 from teacher_agent.extract import Extraction, Settings
 from teacher_agent.label import Label
+from teacher_agent.settings import plain
 
 
 def build(lm: LanguageModel, domain: Domain, settings: Settings, found: Extraction, label: Label) -> Packet:
@@ -25,7 +25,7 @@ def build(lm: LanguageModel, domain: Domain, settings: Settings, found: Extracti
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         domain=DomainRef(domain.name, domain.version),
         teacher=describe_teacher(lm),
-        extraction=ExtractionRecord("attribution", _plain_settings(settings), settings.seed),
+        extraction=_record(settings),
         confidence=confidence(found.knowledge),
         coverage={name: f"{value:.4f}" for name, value in found.coverage.items()},
         licence=label.licence,
@@ -48,17 +48,12 @@ def describe_teacher(lm: LanguageModel) -> Teacher:
         family=family,
         base_family=str(getattr(config, "base_family", None) or family),
         parameters=parameter_count(lm.model),
-        weights_sha256=weights_sha256(lm.model),
+        weights_sha256=lm.sha256,
         tokenizer_sha256=tokenizer_sha256(lm.directory),
     )
 
 
-def _plain_settings(settings: Settings) -> dict[str, str | int]:
-    """Settings as the manifest holds them: whole numbers and strings, nested names joined with a dot."""
-    flat: dict[str, str | int] = {}
-    for name, value in asdict(settings).items():
-        nested = value.items() if isinstance(value, dict) else [(None, value)]
-        for inner, each in nested:
-            flat[f"{name}.{inner}" if inner else name] = each if isinstance(each, int) else f"{each:g}"
-    del flat["seed"]
-    return flat
+def _record(settings: Settings) -> ExtractionRecord:
+    """Operator, seed and every other setting, as the manifest holds them."""
+    told = plain(settings)
+    return ExtractionRecord(str(told.pop("operator")), told, int(told.pop("seed")))

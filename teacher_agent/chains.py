@@ -9,10 +9,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from m2kt.neural.decode import write
+from m2kt.errors import DomainError
+from m2kt.neural.decode import context, write_rows
 from m2kt.neural.models import LanguageModel, Tokenizer
 
 REPLACEMENT = "�"  # a byte-level token that is not text by itself
+PIECES = 1 << 16
+"""Most texts of token pairs that are remembered."""
+UNKNOWN = -1
+"""A string that is not among the numbered ones."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,14 @@ class Corpus:
 
 
 class Strings:
-    """Numbers strings in the order of their first use."""
+    """Numbers strings in the order of their first use. Closed ones take no further string in: it is `UNKNOWN`."""
 
-    def __init__(self) -> None:
-        self._ids: dict[str, int] = {}
+    def __init__(self, closed: Sequence[str] | None = None) -> None:
+        self._ids = {text: number for number, text in enumerate(closed or ())}
+        self._open = closed is None
 
     def __call__(self, text: str) -> int:
-        return self._ids.setdefault(text, len(self._ids))
+        return self._ids.setdefault(text, len(self._ids)) if self._open else self._ids.get(text, UNKNOWN)
 
     def all(self) -> tuple[str, ...]:
         """The strings by number."""
@@ -60,24 +66,63 @@ def write_chains(
 ) -> Corpus:
     """Let the teacher continue every prompt greedily and cut what it wrote into units.
 
-    Chains without an end mark within ``max_new_tokens``, or with bytes that are no text, are left out and counted.
+    Prompts that the teacher cannot read, chains without an end mark within ``max_new_tokens``, and chains with bytes
+    that are no text, are left out and counted.
     """
-    asked = list(prompts)
-    symbols, leads, lost = Strings(), Strings(), Counter[str]()
-    cutter = Cutter(lm.tokenizer, symbols, leads)
-    ends = set(lm.end_ids)
-    chains, written = [], 0
-    for prompt, continuation in write(lm, asked, max_new_tokens, on_progress):
-        written += len(continuation)
-        if not continuation or continuation[-1] not in ends:
-            lost["unfinished"] += 1
-            continue
-        chain = cutter.cut(prompt, continuation[:-1])
-        if chain is None:
-            lost["unreadable"] += 1
-        else:
-            chains.append(chain)
-    return Corpus(tuple(chains), symbols.all(), leads.all(), len(asked), written, lost)
+    symbols, leads = Strings(), Strings()
+    scribe = Scribe(lm, max_new_tokens, symbols, leads)
+    chains = tuple(scribe.write(list(prompts), on_progress))
+    return Corpus(chains, symbols.all(), leads.all(), scribe.asked, scribe.tokens_written, scribe.lost)
+
+
+class Scribe:
+    """Writes the teacher's chains, block by block, and counts what it cost and what was lost."""
+
+    def __init__(self, lm: LanguageModel, max_new_tokens: int, symbols: Strings, leads: Strings) -> None:
+        self.asked, self.tokens_written, self.lost = 0, 0, Counter[str]()
+        self._lm, self._longest = lm, max_new_tokens
+        self._cutter = Cutter(lm.tokenizer, symbols, leads)
+
+    def write(
+        self, prompts: Sequence[str], on_progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> list[Chain]:
+        """The chains of ``prompts``."""
+        self.asked += len(prompts)
+        rows = self._readable(prompts)
+        ends = set(self._lm.end_ids)
+        chains = []
+        for prompt, continuation in zip(rows, write_rows(self._lm, rows, self._longest, on_progress), strict=True):
+            self.tokens_written += len(continuation)
+            if not continuation or continuation[-1] not in ends:
+                self.lost["unfinished"] += 1
+                continue
+            chain = self._cutter.cut(prompt, continuation[:-1])
+            if chain is None:
+                self.lost["unreadable"] += 1
+            else:
+                chains.append(chain)
+        return chains
+
+    def _readable(self, prompts: Sequence[str]) -> list[list[int]]:
+        """Token ids of the prompts that the teacher can read; the others are lost, each for a reason."""
+        if wrong := [each for each in prompts if not isinstance(each, str)]:
+            raise DomainError(f"the domain's probes hold {wrong[0]!r}, which is no text", hint="Mend the domain.")
+        if not prompts:
+            return []
+        rows: list[list[int]] = self._lm.tokenizer(list(prompts))["input_ids"]
+        ends, unknown, most = set(self._lm.end_ids), self._lm.tokenizer.unk_token_id, context(self._lm)
+        kept = []
+        for framed in rows:
+            row = framed[:-1] if len(framed) > 1 and framed[-1] in ends else framed
+            if not row:
+                self.lost["empty prompts"] += 1
+            elif unknown is not None and unknown in row:
+                self.lost["prompts with unknown tokens"] += 1
+            elif most is not None and len(row) >= most:
+                self.lost["prompts longer than the context"] += 1
+            else:
+                kept.append(row)
+        return kept
 
 
 class Cutter:
@@ -86,7 +131,7 @@ class Cutter:
     def __init__(self, tokenizer: Tokenizer, symbols: Strings, leads: Strings) -> None:
         self._symbols, self._leads = symbols, leads
         self._special = set(tokenizer.all_special_ids)
-        self._piece = lru_cache(maxsize=None)(self._decode_piece)
+        self._piece = lru_cache(maxsize=PIECES)(self._decode_piece)
         self._tokenizer = tokenizer
 
     def cut(self, prompt: Sequence[int], continuation: Sequence[int]) -> Chain | None:

@@ -12,6 +12,7 @@ from m2kt.cli.bars import bars
 from m2kt.errors import UsageError
 from teacher_agent import daemon
 from teacher_agent.config import Config
+from teacher_agent.settings import Operator
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Extract knowledge from a model and publish it.")
 
@@ -34,6 +35,10 @@ def publish(
     ] = None,
     probes: Annotated[int, typer.Option(help="Prompts to ask the teacher.", min=1)] = 6000,
     seed: Annotated[int, typer.Option(help="Seed of the prompts.", min=0)] = 1,
+    operator: Annotated[Operator, typer.Option(help="How states become concepts.")] = Operator.ATTRIBUTION,
+    layer: Annotated[int, typer.Option(help="Layer to cluster or code; -1: what reaches the head.", min=-1)] = -1,
+    force: Annotated[bool, typer.Option("--force", help="Build below the floor, or from a teacher at chance.")] = False,
+    dtype: Annotated[str, typer.Option(help="auto, stored, float32, bfloat16 or float16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads; one is best beside other work.", min=1)] = None,
     log: Annotated[Path, typer.Option(help="Log of the extraction process.")] = Path("extract.log"),
@@ -47,7 +52,8 @@ def publish(
         "key": str(key),
         "out": str(out),
         "device": device,
-        "settings": {"probes": probes, "seed": seed},
+        "dtype": dtype,
+        "settings": {"probes": probes, "seed": seed, "operator": operator, "layer": layer, "force": force},
         **({"broker": broker} if broker else {}),
         **({"threads": threads} if threads else {}),
     }

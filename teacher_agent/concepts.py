@@ -1,24 +1,29 @@
 """Concepts: decision states with the same symbols in the role slots, as centroid, spread and support (eq. 9-10).
 
-Chains stream through the teacher batch by batch; what is kept is one running sum per concept, so memory grows with the
-number of concepts and not with the number of probes.
+Chains stream through the teacher batch by batch; what is kept is one running sum per grounding, so memory grows with
+the number of facts and not with the number of probes. `Sums` is the operator *attribution*: one concept for each
+grounding that the causal swaps found (roles.py). The others are in clustering.py and bottleneck.py.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from m2kt.errors import ExtractionRefused
-from m2kt.neural.forward import batched, forward, rows_per_batch
+from m2kt.neural.forward import HEAD, forward, in_batches
 from m2kt.neural.models import LanguageModel
+from teacher_agent.agreement import Agreement
 from teacher_agent.shapes import Shape
 from teacher_agent.slots import Decision
 
 Key = tuple[int, tuple[int, ...]]
 """A concept's decision class and the symbols in its role slots."""
+
+Rows = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,25 @@ class Concepts:
 
     keys: tuple[Key, ...]
     centroids: NDArray[np.float32]  # (K, d)
-    dispersion: NDArray[np.float32]  # (K,) root mean square distance to the centroid
-    support: NDArray[np.int32]  # (K,)
+    dispersion: NDArray[np.float32]  # (K,) root mean square distance of the grounding's states to the centroid
+    support: NDArray[np.int32]  # (K,) states of the grounding
     covered: int  # decisions seen that belong to one of the K
     seen: int
+    own: NDArray[np.float32]  # (K, d) mean of the grounding's own states, which is not what every operator publishes
+
+
+class Collector(Protocol):
+    """The interface of the extraction operators: they see every decision state once, and then tell their concepts."""
+
+    layer: int
+    """Hidden layer whose states it wants beside those at the head's input (`HEAD`: just those)."""
+
+    def add(self, keys: Sequence[Key], states: Rows, inner: Rows) -> None:
+        """See n decisions: their groundings, states at the head's input [n, d] and at ``layer`` [n, d']."""
+
+    def concepts(self, least_support: int, most: int) -> Concepts:
+        """At most ``most`` concepts, of groundings that were seen ``least_support`` times. `ExtractionRefused` when
+        there are none."""
 
 
 @dataclass
@@ -40,17 +60,27 @@ class Sums:
     width: int
     rows: dict[Key, int] = field(default_factory=dict)
     count: list[int] = field(default_factory=list)
-    total: NDArray[np.float64] = field(init=False)
-    squares: NDArray[np.float64] = field(init=False)
+    total: Rows = field(init=False)
+    squares: Rows = field(init=False)
+    layer: int = HEAD
 
     def __post_init__(self) -> None:
         self.total, self.squares = np.zeros((256, self.width)), np.zeros(256)
 
-    def add(self, keys: Sequence[Key], states: NDArray[np.float64]) -> None:
+    def add(self, keys: Sequence[Key], states: Rows, inner: Any = None) -> None:
         """Add one state (row of ``states`` [n, d]) to each key's concept."""
         rows = np.array([self._row(key) for key in keys])
         np.add.at(self.total, rows, states)
         np.add.at(self.squares, rows, (states**2).sum(1))
+
+    def concepts(self, least_support: int, most: int) -> Concepts:
+        return condense(self, least_support, most)
+
+    def means(self, keys: Sequence[Key]) -> Rows:
+        """Mean state of each key, (n, d)."""
+        rows = [self.rows[key] for key in keys]
+        mean: Rows = self.total[rows] / np.array(self.count)[rows, None]
+        return mean
 
     def _row(self, key: Key) -> int:
         row = self.rows.setdefault(key, len(self.rows))
@@ -68,29 +98,54 @@ def gather(
     shapes: Sequence[Shape],
     decisions: Sequence[Decision],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-    sums: Sums | None = None,
-) -> Sums:
-    """Pass every chain through the teacher once and add its states at the head's input to ``sums``, by concept."""
+    sums: Collector | None = None,
+    agreement: Agreement | None = None,
+) -> Collector:
+    """Pass every chain through the teacher once and show its decision states to ``sums``."""
     sums = Sums(lm.head.weight.shape[1]) if sums is None else sums
     total, done = sum(len(shape.tokens) for shape in shapes), 0
     for number, shape in enumerate(shapes):
         here = [each for each in decisions if each.shape == number]
-        for rows in batched(len(shape.tokens), rows_per_batch(lm, shape.tokens.shape[1])):
-            _gather_batch(lm, shape, here, rows, sums)
-            done += rows.stop - rows.start
-            on_progress(done, total)
+        gather_rows(lm, shape, here, shape.tokens, shape.symbols, sums, agreement or Agreement())
+        done += len(shape.tokens)
+        on_progress(done, total)
     return sums
 
 
+def gather_rows(
+    lm: LanguageModel,
+    shape: Shape,
+    decisions: Sequence[Decision],
+    tokens: NDArray[np.int64],
+    symbols: NDArray[np.int64],
+    sums: Collector,
+    agreement: Agreement,
+) -> None:
+    """The same for chains of one shape: ``tokens`` (N, T), ``symbols`` (N, L)."""
+    places = shape.places[[each.position for each in decisions]] - 1
+
+    def states(rows: slice) -> tuple[Rows, Rows]:
+        return _states(lm, tokens[rows], places, sums.layer)
+
+    for rows, (heads, inner) in in_batches(lm, len(tokens), tokens.shape[1], states):
+        for place, each in enumerate(decisions):
+            groundings = symbols[rows][:, list(each.roles)].tolist()
+            keys: list[Key] = [(each.decision_class, tuple(grounding)) for grounding in groundings]
+            agreement.add(keys, symbols[rows][:, each.position].tolist())
+            sums.add(keys, heads[:, place], inner[:, place])
+
+
 @torch.inference_mode()
-def _gather_batch(lm: LanguageModel, shape: Shape, decisions: Sequence[Decision], rows: slice, sums: Sums) -> None:
-    states = forward(lm, torch.from_numpy(shape.tokens[rows])).head_inputs
-    for each in decisions:
-        at = states[:, shape.places[each.position] - 1].double().cpu().numpy()  # (n, d)
-        if not np.isfinite(at).all():
-            raise ExtractionRefused("the teacher's states hold NaN or infinity", hint="Load it in another dtype.")
-        groundings = shape.symbols[rows][:, list(each.roles)].tolist()
-        sums.add([(each.decision_class, tuple(grounding)) for grounding in groundings], at)
+def _states(lm: LanguageModel, tokens: NDArray[np.int64], places: NDArray[np.int64], layer: int) -> tuple[Rows, Rows]:
+    """States at ``places``, (n, D, d), at the head's input and in ``layer``."""
+    found = forward(lm, torch.from_numpy(tokens), places[:1].tolist(), layer)
+    heads = found.head_inputs[:, places].double().cpu().numpy()
+    if not np.isfinite(heads).all():
+        raise ExtractionRefused(
+            "the teacher's states hold NaN or infinity",
+            hint="Load it in another dtype (bfloat16 overflows later than float16), or look at its weights.",
+        )
+    return heads, heads if layer == HEAD else found.inner[:, places].double().cpu().numpy()
 
 
 def condense(sums: Sums, least_support: int, most: int) -> Concepts:
@@ -109,4 +164,5 @@ def condense(sums: Sums, least_support: int, most: int) -> Concepts:
         count[kept].astype(np.int32),
         int(count[kept].sum()),
         int(count.sum()),
+        centroids.astype(np.float32),
     )

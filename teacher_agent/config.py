@@ -33,8 +33,9 @@ class Config:
     """Which part of the version grows: major, minor or patch."""
     licence: str = "Apache-2.0"
     settings: dict[str, Any] = field(default_factory=dict)
-    """Fields of `teacher_agent.extract.Settings`."""
+    """Fields of `teacher_agent.settings.Settings`."""
     device: str = "auto"
+    dtype: str = "auto"
     threads: int | None = None
     look_seconds: float = 30.0
     """Between two looks at the model's directory."""

@@ -75,6 +75,7 @@ def _spec(out: Path, wanted: Wanted, config: Config) -> dict[str, Any]:
         "key": str(config.key.resolve()),
         "out": str(out.resolve()),
         "device": config.device,
+        "dtype": config.dtype,
         "settings": dict(config.settings if wanted.settings is None else wanted.settings),
         **({"threads": config.threads} if config.threads else {}),
     }

@@ -12,21 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from m2kt.neural.forward import batched, forward, rows_per_batch
+from m2kt.neural.forward import forward, in_batches
 from m2kt.neural.models import LanguageModel
+from teacher_agent.settings import SwapSettings as SwapSettings
 from teacher_agent.shapes import NOTHING, Pool, Shape
 
 Flips = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class SwapSettings:
-    """How many chains of a shape are swapped, how often per group, and the share of changes that makes a role."""
-
-    chains: int = 48
-    swaps: int = 4
-    threshold: float = 0.12
-    most_roles: int = 4
 
 
 @dataclass(frozen=True)
@@ -84,12 +75,13 @@ def _swap_all(
 @torch.inference_mode()
 def decided(lm: LanguageModel, places: NDArray[np.int64], tokens: NDArray[np.int64]) -> NDArray[np.int64]:
     """The token that the teacher would write after each of ``places``, (N, D)."""
-    at = torch.from_numpy(places)
-    out = []
-    for rows in batched(len(tokens), rows_per_batch(lm, tokens.shape[1])):
-        logits = forward(lm, torch.from_numpy(tokens[rows])).logits
-        out.append(logits[:, at].argmax(-1).cpu().numpy())
-    return np.concatenate(out)
+    at = places.tolist()
+
+    def top(rows: slice) -> NDArray[np.int64]:
+        tops: NDArray[np.int64] = forward(lm, torch.from_numpy(tokens[rows]), at).logits.argmax(-1).cpu().numpy()
+        return tops
+
+    return np.concatenate([found for _, found in in_batches(lm, len(tokens), tokens.shape[1], top)])
 
 
 def _swap(

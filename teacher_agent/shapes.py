@@ -81,6 +81,16 @@ def find_shapes(chains: Sequence[Chain], kinds: Kinds, least: int) -> list[Shape
 Key = tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
+def key_of(chain: Chain, position: int, kinds: Kinds) -> Key:
+    """How a chain begins: everything but the symbols themselves, up to ``position``."""
+    return (
+        chain.prompt,
+        tuple(kinds[list(chain.symbols[:position])].tolist()),
+        chain.places[:position],
+        chain.leads[:position],
+    )
+
+
 class _Trie:
     """Chains by how they begin: prompts whole, then symbol by symbol."""
 
@@ -93,9 +103,7 @@ class _Trie:
                 self._through[self.key(chain, position)].append(chain)
 
     def key(self, chain: Chain, position: int) -> Key:
-        """How a chain begins: everything but the symbols themselves, up to ``position``."""
-        kinds = tuple(self._kinds[list(chain.symbols[:position])].tolist())
-        return chain.prompt, kinds, chain.places[:position], chain.leads[:position]
+        return key_of(chain, position, self._kinds)
 
     def ways(self, chain: Chain, position: int) -> set[int]:
         """Kinds with which chains that begin like this one go on (`END` for no more), but for slips."""

@@ -24,13 +24,10 @@ from m2kt.agent.memory import oom_kills
 from m2kt.errors import ChildFailed, M2KTError, OutOfMemory, ProgramMissing, TimeLimit, UsageError, by_code
 from m2kt.files import disk_errors
 from m2kt.lifeline import LIFELINE, Lifeline, watch
+from m2kt.memory import ran_out
 
 GRACE_SECONDS = 5.0
 """Between TERM and KILL when a child is stopped."""
-
-NO_MEMORY = ("CUDA error: out of memory", "STATUS_ALLOC_FAILED", "DefaultCPUAllocator: can't allocate memory")
-"""How a `RuntimeError` of torch says that memory ran out."""
-
 
 FIELDS: Mapping[str, Mapping[str, type]] = {
     "progress": {"step": str, "done": int, "total": int},
@@ -230,7 +227,7 @@ def run_job(job: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
     except M2KTError as error:
         return _say(error)
     except (MemoryError, RuntimeError) as error:
-        if not _out_of_memory(error):
+        if not ran_out(error):
             raise
         return _say(OutOfMemory(f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"))
     return 0
@@ -248,14 +245,6 @@ def no_such_job(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
         raise ProgramMissing(f"the program that is installed here knows no job {name}")
 
     return refuse
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """``torch.OutOfMemoryError`` is known by its name: this module never imports torch. Allocations outside torch's own
-    allocator (contexts, cuBLAS, cuDNN) and those on the processor say it in words."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return any(each in str(error) for each in NO_MEMORY)
 
 
 def _say(error: M2KTError) -> int:

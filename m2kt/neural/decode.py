@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from m2kt.errors import UsageError
-from m2kt.neural.forward import rows_per_batch
+from m2kt.neural.forward import in_batches
 from m2kt.neural.models import LanguageModel
 
 Logits = Callable[[Tensor], Tensor]
@@ -39,28 +39,46 @@ def write(
 ) -> list[tuple[list[int], list[int]]]:
     """Greedy continuations by transformers' generate: (prompt ids, continuation ids with the end mark if it came)."""
     rows = encode(lm, prompts)
+    return list(zip(rows, write_rows(lm, rows, max_new_tokens, on_progress), strict=True))
+
+
+def write_rows(
+    lm: LanguageModel,
+    rows: Sequence[list[int]],
+    max_new_tokens: int,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[list[int]]:
+    """What `write` writes after prompts that are token ids already."""
     written: list[list[int]] = [[] for _ in rows]
     done = 0
     for indices, ids in by_length(rows):
         longest = room(lm, ids.shape[1], max_new_tokens)
-        size = rows_per_batch(lm, ids.shape[1] + longest)
-        for start in range(0, len(indices), size):
-            part = indices[start : start + size]
-            for index, row in zip(part, _generate(lm, ids[start : start + size], longest), strict=True):
+        for part, out in in_batches(lm, len(indices), ids.shape[1] + longest, _writing(lm, ids, longest)):
+            for index, row in zip(indices[part], out, strict=True):
                 written[index] = row
-            done += len(part)
+            done += len(out)
             on_progress(done, len(rows))
-    return list(zip(rows, written, strict=True))
+    return written
 
 
 def room(lm: LanguageModel, length: int, wanted: int) -> int:
     """How many of ``wanted`` tokens fit after a prompt of ``length``; `UsageError` when none do."""
-    positions = getattr(lm.model.config, "max_position_embeddings", None)
-    if not isinstance(positions, int):
-        return wanted  # state-space models have no such limit
+    positions = context(lm)
+    if positions is None:
+        return wanted
     if length >= positions:
         raise UsageError(f"a prompt of {length} tokens leaves no room in the {positions} positions of {lm.directory}")
     return min(wanted, positions - length)
+
+
+def _writing(lm: LanguageModel, ids: Tensor, longest: int) -> Callable[[slice], list[list[int]]]:
+    return lambda part: _generate(lm, ids[part], longest)
+
+
+def context(lm: LanguageModel) -> int | None:
+    """Most tokens of a text; state-space models have no such limit."""
+    positions = getattr(lm.model.config, "max_position_embeddings", None)
+    return positions if isinstance(positions, int) else None
 
 
 @torch.inference_mode()

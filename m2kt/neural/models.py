@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,16 @@ Tokenizer = Any
 """A fast tokenizer of transformers; its class is generated and has no useful type."""
 
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass
+class Budget:
+    """Most tokens of one forward pass; None until the device was asked. It only ever shrinks (`forward.in_batches`)."""
+
+    tokens: int | None = None
+
+
 @dataclass(frozen=True)
 class LanguageModel:
     """A causal language model in evaluation mode, its tokenizer, and where both live."""
@@ -27,6 +37,14 @@ class LanguageModel:
     tokenizer: Tokenizer
     device: torch.device
     directory: Path
+    stored_sha256: str | None = None
+    """Digest of the weights as they are stored, where they were cast when they were loaded."""
+    budget: Budget = field(default_factory=Budget, compare=False)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the weights as the directory holds them: what a manifest names, whatever they are computed in."""
+        return self.stored_sha256 or weights_sha256(self.model)
 
     @property
     def head(self) -> nn.Linear:
@@ -57,8 +75,19 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
-def load(directory: str | Path, device: torch.device | None = None) -> LanguageModel:
-    """Load a local directory; `ModelError` says what it lacks."""
+def pick_dtype(name: str, device: torch.device) -> torch.dtype | None:
+    """``stored`` (None) keeps what the directory holds; ``auto`` does too, save that float32 becomes bfloat16 on a GPU
+    that computes it; else one of `DTYPES`."""
+    if name in ("stored", "auto"):
+        half = name == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if half else None
+    if name not in DTYPES:
+        raise ModelError(f"no dtype {name!r}", hint=f"Take one of auto, stored, {', '.join(DTYPES)}.")
+    return DTYPES[name]
+
+
+def load(directory: str | Path, device: torch.device | None = None, dtype: torch.dtype | None = None) -> LanguageModel:
+    """Load a local directory, and cast it when ``dtype`` says so; `ModelError` says what it lacks."""
     path = Path(directory)
     _check_files(path)
     device = device or torch.device("cpu")
@@ -67,8 +96,12 @@ def load(directory: str | Path, device: torch.device | None = None) -> LanguageM
         raise ModelError(f"the tokenizer of {path} gives no character offsets", hint="Add its tokenizer.json.")
     model.train(False)
     model.requires_grad_(False)
+    stored = None
+    if dtype is not None and model.dtype.itemsize > dtype.itemsize:
+        stored = weights_sha256(model)
+        nn.Module.to(model, dtype)
     nn.Module.to(model, device)
-    return LanguageModel(model, tokenizer, device, path)
+    return LanguageModel(model, tokenizer, device, path, stored)
 
 
 def _check_files(path: Path) -> None:

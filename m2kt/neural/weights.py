@@ -1,6 +1,7 @@
 """The bytes of a model, without the libraries that load models: importing those takes seconds."""
 
 import hashlib
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +12,13 @@ def weights_sha256(model: nn.Module) -> str:
 
     Independent of the file format, so that a re-saved model keeps its digest.
     """
+    return tensors_sha256(model.state_dict())
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """The same of any named tensors."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}\0{tensor.dtype}\0{list(tensor.shape)}\0".encode())
         digest.update(raw_bytes(tensor))
     return "sha256:" + digest.hexdigest()
