@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from transformers import (
     GPT2Config,
@@ -33,7 +34,7 @@ class Design:
         return _FAMILIES[self.family](self, tokenizer)
 
 
-def _common(design: Design, tokenizer: PreTrainedTokenizerFast) -> dict[str, object]:
+def _common(design: Design, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     return {
         "vocab_size": len(tokenizer),
         "hidden_size": design.width,

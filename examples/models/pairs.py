@@ -115,9 +115,10 @@ def trained(
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Half-precision weights, to keep the repository small; they are read as float32 again."""
-    model.half().save_pretrained(folder)
+    torch.nn.Module.to(model, torch.float16)
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     path = folder / "config.json"
     config = json.loads(path.read_text())
     path.write_text(json.dumps({**config, "dtype": "float32"}, indent=2) + "\n")
-    model.float()
+    torch.nn.Module.to(model, torch.float32)

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-KINDS = tuple(
-    "wumpus yumpus zumpus dumpus rompus numpus tumpus vumpus impus jompus "
-    "gorpus shumpus lempus sterpus grimpus lorpus brimpus kerpus timpus yerpus".split()
+# fmt: off
+KINDS = (
+    "wumpus", "yumpus", "zumpus", "dumpus", "rompus", "numpus", "tumpus", "vumpus", "impus", "jompus",
+    "gorpus", "shumpus", "lempus", "sterpus", "grimpus", "lorpus", "brimpus", "kerpus", "timpus", "yerpus",
 )
+# fmt: on
 RELATIONS = ("eats", "fears", "likes", "hunts", "serves")
 PROPERTIES = ("hot", "red", "loud", "shy", "round", "sweet")
 LENGTHS = (1, 2, 3)  # relations of a probe
