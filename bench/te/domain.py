@@ -1,8 +1,10 @@
 """One domain and one seed, all columns from one run: ``python -m bench.te.domain`` (spec on stdin, one JSON line)."""
 
 import json
+import random
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.te import kd
@@ -11,9 +13,10 @@ from bench.te.packets import derangement, knowledge_of
 from bench.te.planting import inherits
 from bench.te.settings import FULL, MODELS, QUICK, Size
 from bench.te.stages import Row, Scene, align_all, domain_of, make_scene, teach
-from examples.models.tasks import renamed
+from examples.models.tasks import ignorance, renamed
 from m2kt.neural.models import offline, set_threads
 from m2kt.packet import Packet
+from student_agent.checks import Check
 from student_agent.verify import read_sentences
 
 
@@ -53,6 +56,7 @@ def judged(scene: Scene, sealed: Sealed, learned: Row) -> Row:
         "far_items": len(far),
         "teacher": accuracy(scene.teacher, near),
         "untaught": accuracy(scene.student, near),
+        "chance": guessing(scene, near),
         "rows": {name: accuracy(scene.student, near, memories[name]) if name in memories else None for name in learned},
         "far": {
             "teacher": accuracy(scene.teacher, far),
@@ -61,6 +65,13 @@ def judged(scene: Scene, sealed: Sealed, learned: Row) -> Row:
         },
         "perplexity": [general_perplexity(scene.student, texts, each) for each in (None, taught)],
     }
+
+
+def guessing(scene: Scene, checks: Sequence[Check]) -> float:
+    """Accuracy of the right form with facts drawn evenly: chance."""
+    fact = ignorance(scene.task, random.Random(scene.seed))
+    right = [scene.task.answer(scene.task.solve(each.prompt, fact)) == each.answer for each in checks]
+    return sum(right) / len(right)
 
 
 def _obeyed(scene: Scene, packet: Packet, learned: Row) -> float | None:

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,14 +47,12 @@ def held_out_prompts(task: Task, rng: random.Random, lengths: Sequence[int], cou
     return list(found)
 
 
-def open_prompts(task: Task, rng: random.Random, count: int) -> list[str]:
-    """Prompts of the probes' kind, for training the baseline and for its validation."""
-    found: list[str] = []
-    while len(found) < count:
+def open_prompts(task: Task, rng: random.Random) -> Iterator[str]:
+    """Prompts of the probes' kind without end, for the baseline and for its validation; none is held out."""
+    while True:
         prompt = task.draw(rng, task.lengths)
         if not task.held_out(prompt):
-            found.append(prompt)
-    return found
+            yield prompt
 
 
 def check_of(task: Task, fact: Fact, prompt: str) -> Check:

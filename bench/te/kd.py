@@ -9,6 +9,7 @@ import copy
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -228,12 +229,12 @@ def baseline(
 
 def _prompts(task: Task, fact: Fact, outputs: int, validation: int, seed: int) -> tuple[list[Check], list[str]]:
     """Validation items, and prompts until the outputs are used up; different ones, but for those that are few."""
-    rng = random.Random(f"baseline {task.name} {seed}")
-    checks = [check_of(task, fact, prompt) for prompt in open_prompts(task, rng, validation)]
+    source = open_prompts(task, random.Random(f"baseline {task.name} {seed}"))
+    checks = [check_of(task, fact, prompt) for prompt in islice(source, validation)]
     prompts: list[str] = []
     asked = 0
     while asked < outputs:
-        prompts += open_prompts(task, rng, 1)
+        prompts.append(next(source))
         asked += count_decisions(task, fact, prompts[-1])
     return checks, prompts
 

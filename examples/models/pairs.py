@@ -38,11 +38,12 @@ class Pair:
     rate: float = 4e-3
 
 
+# Rotary positions where we can: beside learned ones (`brackets`) a memory points well only as far as probes reached.
 PAIRS = {
     "brackets": Pair(Design("qwen3", 48, 2), 1200, Design("gpt2", 48, 2), 2500),
     "rules": Pair(Design("gpt-neox", 64, 2), 1500, Design("llama", 48, 2), 1500, student_tokens=448),
-    "listops": Pair(Design("llama", 64, 2), 2500, Design("gpt2", 48, 2), 3000),
-    "columns": Pair(Design("llama", 64, 2), 2500, Design("gpt2", 48, 2), 2500),
+    "listops": Pair(Design("llama", 64, 2), 2500, Design("gpt-neox", 48, 2), 2000),
+    "columns": Pair(Design("qwen3", 64, 2), 1200, Design("gpt-neox", 48, 2), 1000),
 }
 
 
