@@ -43,7 +43,7 @@ PAIRS = {
     "brackets": Pair(Design("qwen3", 48, 2), 1200, Design("gpt2", 48, 2), 2500),
     "rules": Pair(Design("gpt-neox", 64, 2), 1500, Design("llama", 48, 2), 1500, student_tokens=448),
     "listops": Pair(Design("llama", 64, 2), 2500, Design("gpt-neox", 48, 2), 2000),
-    "columns": Pair(Design("qwen3", 64, 2), 1200, Design("gpt-neox", 48, 2), 1000),
+    "columns": Pair(Design("qwen3", 64, 2), 800, Design("gpt-neox", 48, 2), 800),
 }
 
 
