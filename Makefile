@@ -2,14 +2,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 STAMP := $(VENV)/.installed
-DOMAIN := examples/domains/chains
+DOMAINS := $(addprefix examples/domains/,chains columns brackets rules listops)
 WORKERS ?= 2
 
 # Without byte code every process that loads torch starts some five seconds later.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check nightly models clean
+.PHONY: help install demo test check nightly models experiments clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s  %s\n", $$1, $$2}' Makefile
@@ -35,13 +35,17 @@ nightly: $(STAMP) ## the tests with the long ones
 
 models: $(STAMP) ## train the example models again (see examples/models)
 	$(PY) -m examples.models.make
+	for each in columns brackets rules listops; do $(PY) -m examples.models.make --domain $$each || exit 1; done
+
+experiments: $(STAMP) ## transfer on five domains against fair distillation, into docs/results.md (hours; QUICK=1: one seed)
+	HF_HUB_OFFLINE=1 $(PY) -m bench.te.experiments $(if $(QUICK),--quick)
 
 clean: ## remove caches and build outputs; .venv and var stay (`m2kt dev reset` empties var)
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
 
-$(STAMP): pyproject.toml constraints.txt $(DOMAIN)/pyproject.toml | $(PY)
-	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]' -e $(DOMAIN)
+$(STAMP): pyproject.toml constraints.txt $(addsuffix /pyproject.toml,$(DOMAINS)) | $(PY)
+	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]' $(addprefix -e ,$(DOMAINS))
 	$(PY) -m pip check
 	@command -v chromium >/dev/null || { command -v apt-get >/dev/null && test "$$(id -u)" = 0 \
 	  && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; } \

@@ -1,7 +1,7 @@
 """Endless training batches of chains and sentences."""
 
 import random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -9,9 +9,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from examples.domains.chains.m2kt_domain_chains import open_prompts
 from examples.models.sentences import sentences
-from examples.models.world import Rule, chain
 
 IGNORED = -100  # the label that cross-entropy leaves out
 
@@ -26,24 +24,24 @@ class Batch:
 
 @dataclass(frozen=True)
 class Feed:
-    """What one model is trained on: chains under a rule, and sentences not kept for checks."""
+    """What one model is trained on: prompts with their continuations, and sentences not kept for checks."""
 
     tokenizer: PreTrainedTokenizerFast
-    rule: Rule
-    lengths: Sequence[int]  # a length named twice is drawn twice as often
+    prompts: Callable[[random.Random], Iterator[str]]  # without end, none of them held out
+    told: Callable[[str], str]  # a prompt with its continuation
     kept: Collection[str]  # sentences that must stay unseen
     chains: int  # in a batch
     texts: int  # in a batch
 
     def batches(self, rng: random.Random) -> Iterator[Batch]:
         """Every batch holds all lengths and both kinds: batches of one kind undo each other."""
-        prompts = open_prompts(rng, self.lengths)
+        prompts = self.prompts(rng)
         unseen = (text for text in sentences(rng) if text not in self.kept)
         while True:
             chosen = list(islice(prompts, self.chains))
-            texts = [chain(prompt, self.rule) for prompt in chosen]
-            # Every symbol is one token: a prompt is as many tokens as words.
-            given = [len(prompt.split()) for prompt in chosen] + [0] * self.texts
+            texts = [self.told(prompt) for prompt in chosen]
+            # No token reaches over a space, so the prompt's own tokens are the first of the whole text's.
+            given = [len(row) for row in self.tokenizer(chosen)["input_ids"]] + [0] * self.texts
             yield self._encode(texts + list(islice(unseen, self.texts)), given)
 
     def _encode(self, texts: list[str], given: list[int]) -> Batch:

@@ -1,6 +1,7 @@
-"""Make the example teacher, student and checks from one seed.
+"""Make the example teacher, student and checks from one seed, or the pair of another domain.
 
 `python -m examples.models.make --seed 7 --out examples/models`
+`python -m examples.models.make --domain listops --seed 7 --out examples/models/listops`
 """
 
 import argparse
@@ -24,6 +25,7 @@ from examples.domains.chains.m2kt_domain_chains import draw_prompt, open_prompts
 from examples.models.batches import Feed
 from examples.models.cards import Figures, student_card, teacher_card
 from examples.models.measure import accuracy, continuations, form, perplexity
+from examples.models.pairs import PAIRS, make_pair
 from examples.models.sealed import Check, checks, fixed_prompts, general
 from examples.models.sentences import sentences
 from examples.models.train import Recipe, fit, gpt2, llama
@@ -72,7 +74,14 @@ def make(plan: Plan, rule: Rule, kept: Kept, out: Path) -> Figures:
     tokenizer = plan.tokenizer(corpus(seed, rule, kept.texts))
     torch.manual_seed(seed)
     model = plan.model(tokenizer)
-    feed = Feed(tokenizer, rule, plan.lengths, hidden, plan.chains, texts=plan.chains // 7)
+    feed = Feed(
+        tokenizer,
+        lambda rng: open_prompts(rng, plan.lengths),
+        lambda prompt: chain(prompt, rule),
+        hidden,
+        plan.chains,
+        texts=plan.chains // 7,
+    )
     print(f"{plan.name}: {model.num_parameters():,} parameters", flush=True)
     seconds = fit(model, feed, plan.recipe)
     folder = out / plan.name
@@ -123,7 +132,9 @@ def arguments() -> argparse.Namespace:
     """The command line; the numbers of steps are there for quick trials."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--out", type=Path, help="default: the place of the checkpoints that are kept")
+    parser.add_argument("--domain", choices=["chains", *PAIRS], default="chains")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the steps of a domain other than chains")
     parser.add_argument("--teacher-steps", type=int, default=2000)
     parser.add_argument("--student-steps", type=int, default=3000)
     parser.add_argument("--only", choices=["teacher", "student", "second"], help="make one of them")
@@ -131,13 +142,21 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Make the world's files, then the models."""
+    """Make one domain's pair, or the first domain's files and models."""
     args = arguments()
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
+    if args.domain == "chains":
+        make_chains(args, args.out or Path(__file__).parent)
+    else:
+        make_pair(args.domain, args.seed, args.out or Path(__file__).parent / args.domain, args.only, args.scale)
+
+
+def make_chains(args: argparse.Namespace, out: Path) -> None:
+    """Make the world's files, then the models."""
     world = World.from_seed(args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
-    kept = keep(args.seed, world, args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    kept = keep(args.seed, world, out)
     student_rule = ignorance(random.Random(f"ignorance {args.seed}"))
     teacher = Plan(
         "teacher",
@@ -161,7 +180,7 @@ def main() -> None:
     second = replace(student, name="second", lengths=TEACHER_LENGTHS, card=teacher_card)
     for plan, rule in ((student, student_rule), (teacher, world.result), (second, world.result)):
         if plan.name == args.only or (args.only is None and plan.name != "second"):
-            print(make(plan, rule, kept, args.out), flush=True)
+            print(make(plan, rule, kept, out), flush=True)
 
 
 if __name__ == "__main__":

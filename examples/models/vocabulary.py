@@ -19,13 +19,13 @@ def word_level(corpus: Iterable[str]) -> PreTrainedTokenizerFast:
     return _wrapped(core, pad_token=PAD, eos_token=END, unk_token=UNKNOWN)
 
 
-def byte_pairs(corpus: Iterable[str]) -> PreTrainedTokenizerFast:
+def byte_pairs(corpus: Iterable[str], size: int = STUDENT_VOCABULARY) -> PreTrainedTokenizerFast:
     """GPT-2's scheme: a space belongs to the token after it, so `3` and ` 3` differ."""
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=STUDENT_VOCABULARY,
+        vocab_size=size,
         special_tokens=[STUDENT_END, STUDENT_PAD],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,

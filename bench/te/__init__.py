@@ -1,0 +1,1 @@
+"""Sequential transfer on the five example domains, with its controls and its baseline (`bench.transfer`)."""

@@ -1,0 +1,57 @@
+"""How large an experiment is. Quick ones take the kept models of one seed."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MODELS = Path(__file__).parents[2] / "examples" / "models"
+KEPT_SEED = 7
+OUTPUTS = 150_000  # the paper's number of teacher outputs; one output is one decided symbol's logits
+DOMAINS = ("chains", "columns", "brackets", "rules", "listops")
+
+CONTROLS = ("shuffled", "random", "noise-anchors", "no-roles")
+"""Packets that must leave the student where it was."""
+COMPARISONS = ("answers-only", "recoverable", "deranged", "no-maps")
+"""Packets that teach, each for another reason."""
+
+
+@dataclass(frozen=True)
+class Kd:
+    """The baseline's budget: steps are a cap, its validation decides."""
+
+    outputs: int = OUTPUTS
+    steps: int = 4000
+    batch: int = 64
+    rates: tuple[float, ...] = (1e-3, 2e-3, 4e-3)
+    every: int = 200  # steps between two looks at validation
+    patience: int = 4  # looks without a gain
+    plateau_steps: int = 4000  # on fresh outputs, after the fixed set
+
+
+@dataclass(frozen=True)
+class Size:
+    """One run of one domain."""
+
+    probes: int = 6000
+    align_steps: int = 300
+    control_steps: int = 300
+    items: int = 1000  # checks, half of them kept for the report
+    long_items: int = 400
+    validation: int = 300
+    controls: tuple[str, ...] = CONTROLS
+    comparisons: tuple[str, ...] = COMPARISONS
+    kd: Kd = field(default_factory=Kd)
+    planted: tuple[str, ...] = DOMAINS[1:]  # domains whose teacher is made to err
+
+
+FULL = Size()
+QUICK = Size(
+    probes=4000,
+    align_steps=160,
+    control_steps=80,
+    items=500,
+    long_items=160,
+    validation=120,
+    kd=Kd(steps=600, rates=(3e-3,), every=100, patience=3, plateau_steps=200),
+    planted=("brackets",),
+)
+PROBES = {"chains": 9000}  # its 1,036 facts want more than the others'

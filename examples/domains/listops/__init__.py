@@ -1,0 +1,1 @@
+"""Makes the plug-in importable from the repository's root too; it is not part of the wheel."""

@@ -1,0 +1,125 @@
+"""A teacher and a student for each of the smaller domains, of different families, widths and tokenizers.
+
+The teacher is trained on true texts, the student on the same form with random facts and on sentences. Both see
+prompts longer than any probe, so that both know the form there, and neither sees a held-out prompt.
+"""
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from examples.models.batches import Feed
+from examples.models.designs import Design
+from examples.models.sealed import general
+from examples.models.sentences import sentences
+from examples.models.tasks import TASKS, Fact, Task, ignorance
+from examples.models.train import Recipe, fit
+from examples.models.vocabulary import byte_pairs, word_level
+
+CORPUS = 4_000  # texts of either kind that the tokenizers see
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Pair:
+    """How the two models of one domain are made."""
+
+    teacher: Design
+    teacher_steps: int
+    student: Design
+    student_steps: int
+    student_tokens: int = 384
+    rate: float = 4e-3
+
+
+# Rotary positions where we can: beside learned ones (`brackets`) a memory points well only as far as probes reached.
+PAIRS = {
+    "brackets": Pair(Design("qwen3", 48, 2), 1200, Design("gpt2", 48, 2), 2500),
+    "rules": Pair(Design("gpt-neox", 64, 2), 1500, Design("llama", 48, 2), 1500, student_tokens=448),
+    "listops": Pair(Design("llama", 64, 2), 2500, Design("gpt-neox", 48, 2), 2000),
+    "columns": Pair(Design("qwen3", 64, 2), 800, Design("gpt-neox", 48, 2), 800),
+}
+
+
+def make_pair(domain: str, seed: int, out: Path, only: str | None = None, scale: float = 1.0) -> None:
+    """Train teacher and student of a domain and write them to ``out``; ``scale`` shortens a trial."""
+    task, pair = TASKS[domain], PAIRS[domain]
+    if only in (None, "teacher"):
+        fact = task.world(seed)
+        tokenizer = word_level(corpus(task, fact, seed))
+        recipe = Recipe(int(pair.teacher_steps * scale), pair.rate, seed)
+        model = trained(task, pair.teacher, tokenizer, fact, recipe, sentences_in_batch=0)
+        save(model, tokenizer, out / "teacher")
+    if only in (None, "student"):
+        fact = ignorance(task, random.Random(f"ignorance {seed}"))
+        texts = corpus(task, fact, seed) + list(islice(_unseen(random.Random(f"sentences {seed}"), seed), CORPUS))
+        tokenizer = byte_pairs(texts, pair.student_tokens)
+        recipe = Recipe(int(pair.student_steps * scale), pair.rate, seed)
+        model = trained(task, pair.student, tokenizer, fact, recipe, sentences_in_batch=BATCH // 7)
+        save(model, tokenizer, out / "student")
+
+
+def prompts(task: Task, rng: random.Random, lengths: Sequence[int]) -> Iterator[str]:
+    """Prompts without end, none of them held out."""
+    while True:
+        prompt = task.draw(rng, lengths)
+        if not task.held_out(prompt):
+            yield prompt
+
+
+def told(task: Task, fact: Fact, prompt: str) -> str:
+    """A prompt with its continuation under some facts."""
+    return f"{prompt} {task.solve(prompt, fact)}"
+
+
+def corpus(task: Task, fact: Fact, seed: int) -> list[str]:
+    """Texts for a tokenizer."""
+    rng = random.Random(f"corpus {seed}")
+    return [told(task, fact, prompt) for prompt in islice(prompts(task, rng, task.lengths), CORPUS)]
+
+
+def _unseen(rng: random.Random, seed: int) -> Iterator[str]:
+    kept = frozenset(general(seed))
+    return (text for text in sentences(rng) if text not in kept)
+
+
+def trained(
+    task: Task,
+    design: Design,
+    tokenizer: PreTrainedTokenizerFast,
+    fact: Fact,
+    recipe: Recipe,
+    sentences_in_batch: int,
+) -> PreTrainedModel:
+    """A model of this design, trained from nothing."""
+    torch.manual_seed(recipe.seed)
+    model = design.build(tokenizer)
+    print(f"{task.name}: {design.family}, {model.num_parameters():,} parameters", flush=True)
+    lengths = (*task.lengths, *task.longer)
+    feed = Feed(
+        tokenizer,
+        lambda rng: prompts(task, rng, lengths),
+        lambda prompt: told(task, fact, prompt),
+        frozenset(general(recipe.seed)),
+        BATCH,
+        sentences_in_batch,
+    )
+    print(f"  {fit(model, feed, recipe):.0f} s", flush=True)
+    return model
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Half-precision weights, to keep the repository small; they are read as float32 again."""
+    torch.nn.Module.to(model, torch.float16)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "dtype": "float32"}, indent=2) + "\n")
+    torch.nn.Module.to(model, torch.float32)
