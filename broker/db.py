@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import psycopg
 from sqlalchemy import Engine, MetaData, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
@@ -48,6 +49,7 @@ def make_engine(url: str, seal: SealKey | None = None) -> Engine:
         pool_size=10,
         max_overflow=10,
         pool_timeout=10,
+        pool_use_lifo=True,  # a connection that was just used has its plans and caches at hand
         connect_args={
             "connect_timeout": 3,
             "options": f"{_PATIENCE} {seal.options if seal else RENDERING}",
@@ -79,6 +81,11 @@ def make_sessions(engine: Engine) -> Sessions:
     return sessionmaker(engine, expire_on_commit=False)
 
 
+def make_single(engine: Engine) -> Sessions:
+    """Sessions over the same connections in which each statement is a transaction: one round trip, not three."""
+    return sessionmaker(engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False)
+
+
 def ring_after_commit(session: Session, job: uuid.UUID) -> None:
     """Have somebody look at the outbox once the surrounding `transaction` has committed: ``job`` has a row in it."""
     session.info.setdefault(_DUE, []).append(job)
@@ -93,7 +100,7 @@ def transaction(sessions: Sessions, ring: Ring = lambda _: None) -> Iterator[Ses
     try:
         with sessions.begin() as session:
             yield session
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
+    except (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise _unavailable(error) from error
     for job in session.info.pop(_DUE, []):
         ring(job)
@@ -101,7 +108,8 @@ def transaction(sessions: Sessions, ring: Ring = lambda _: None) -> Iterator[Ses
 
 def _unavailable(error: Exception) -> M2KTError:
     """Postgres is gone, or it is there and refused this statement for now (a lock, a deadlock, a cancel)."""
-    sqlstate = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    sqlstate = getattr(cause, "sqlstate", None)
     if sqlstate is None or sqlstate.startswith(("08", "57P")):
         return DatabaseAway("the database does not answer")
     return Unavailable(f"the database could not do this now (SQLSTATE {sqlstate})")

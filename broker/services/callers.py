@@ -27,6 +27,8 @@ _BURN = text(
         INSERT INTO nonces (key_id, nonce) VALUES (:key, :nonce) ON CONFLICT DO NOTHING RETURNING 1
     )
     SELECT EXISTS (SELECT FROM burnt) AS fresh, clock_timestamp() AS now,
+        set_config('synchronous_commit', CASE WHEN :durable THEN current_setting('synchronous_commit') ELSE 'off' END,
+            true),
         a.id, a.name, a.role, a.project, a.draining, k.public_key, k.not_before, k.not_after, k.revoked,
         s.session, s.epoch, s.host, s.opened, s.seen
     FROM (SELECT 1) AS always
@@ -60,10 +62,14 @@ class Callers:
             return found
         return self._keys.get(key) or self.key(session, key)
 
-    def burn(self, session: Session, request: SignedRequest) -> Row[tuple[object, ...]]:
+    def burn(self, session: Session, request: SignedRequest, *, durable: bool = True) -> Row[tuple[object, ...]]:
         """Use the nonce up, and read what `judge` needs. The caller commits before anybody judges: the nonce of a
-        request that is refused stays used."""
-        return session.execute(_BURN, {"key": request.key_id, "nonce": request.nonce}).one()
+        request that is refused stays used.
+
+        A nonce that is not ``durable`` could be forgotten by a crash of Postgres within its first second. That would
+        let a read be repeated, which changes nothing; waiting for the disk would be a good part of a small pull.
+        """
+        return session.execute(_BURN, {"key": request.key_id, "nonce": request.nonce, "durable": durable}).one()
 
     def judge(self, row: Row[tuple[object, ...]], request: SignedRequest, *, alone: bool) -> Principal:
         """The caller; `NonceUsed`, `KeyNotValid`, `SessionEnded` or `SessionRequired` for one who may not call now.

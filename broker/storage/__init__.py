@@ -9,12 +9,31 @@ from sqlalchemy.orm import Session
 Bytes = bytes | bytearray | memoryview
 
 
+class Draft(Protocol):
+    """Bytes that are being written while others check them and write what refers to them."""
+
+    def keep(self, session: Session) -> None:
+        """Let the row that this transaction is about to write refer to them: durable when it commits."""
+        ...
+
+    def finish(self) -> None:
+        """Wait until they are where they belong: the last step before the commit."""
+        ...
+
+    def drop(self) -> None:
+        """Nobody wants them. After `finish` it changes nothing."""
+        ...
+
+
 class BlobStore(Protocol):
     """What the broker needs of a store: Postgres itself, or objects outside (`broker.storage.external`)."""
 
+    def begin(self, data: Bytes, digest: str) -> Draft:
+        """Begin to store ``data``, whose digest the caller has computed. The draft must be finished or dropped."""
+        ...
+
     def put(self, session: Session, data: Bytes, digest: str) -> None:
-        """Store ``data``, whose digest the caller has computed, for a row that this transaction writes: durable when
-        the transaction commits. Storing it again changes nothing."""
+        """All of it at once: `begin`, `Draft.keep`, `Draft.finish`. Storing it again changes nothing."""
         ...
 
     def read(self, session: Session, digest: str, start: int, stop: int) -> Iterator[bytes]:

@@ -3,8 +3,9 @@
 ``pending_blobs`` names every object that may lie outside without a packet that refers to it:
 
 1. `_expect` upserts its row with the database's present time, and commits, before a byte is written;
-2. the object is put;
-3. `_refer` deletes the row and inserts the blob's, in the transaction that makes the packet.
+2. the object is drafted, while others check what is in it;
+3. `_refer` deletes the row and inserts the blob's, in the transaction that makes the packet;
+4. the draft gets its name, before that transaction commits.
 
 The collector takes rows that are older than the grace, *locks* them, looks whether a blob's row exists, and removes the
 object while it holds the lock. So the two meet at the row: when the collector was first, `_refer` finds no row and
@@ -14,24 +15,39 @@ clocks of hosts decide nothing. A crash anywhere leaves a row, and so garbage th
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from sqlalchemy import column, delete, exists, func, select, table, text
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
 from broker.storage import Bytes
-from broker.storage.objects import Objects
+from broker.storage.objects import Objects, Sheet
 from broker.storage.postgres import PostgresBlobs
 from m2kt.errors import StorageAway
 
 BITE = 50
 PART_DIGITS = 20
+WRITERS = 8
+"""Threads that write beside the requests' own."""
 
 _blobs = table("blobs", column("sha256"), column("size"))
 _pending = table("pending_blobs", column("sha256"), column("since"))
 _NOW = func.clock_timestamp()
+_EXPECT = text(
+    "INSERT INTO pending_blobs (sha256) VALUES (:digest) ON CONFLICT (sha256) DO UPDATE SET since = clock_timestamp()"
+)
+_REFER = text(
+    """
+    WITH expected AS (DELETE FROM pending_blobs WHERE sha256 = :digest RETURNING sha256), fresh AS (
+        INSERT INTO blobs (sha256, size) SELECT sha256, :size FROM expected ON CONFLICT DO NOTHING
+    )
+    SELECT EXISTS (SELECT FROM expected) OR EXISTS (SELECT FROM blobs WHERE sha256 = :digest)
+    """
+)
 
 
 class ExternalBlobs:
@@ -39,26 +55,43 @@ class ExternalBlobs:
 
     def __init__(self, objects: Objects, sessions: sessionmaker[Session]) -> None:
         self._objects, self._sessions, self._former = objects, sessions, PostgresBlobs()
+        self._writers = ThreadPoolExecutor(WRITERS, "blobs")
+
+    def begin(self, data: Bytes, digest: str) -> "_Outside":
+        expected: Future[None] = Future()
+        sheet = self._writers.submit(self._write, expected, data, digest)
+        return _Outside(expected, sheet, partial(self._refer, digest=digest, size=len(data)))
 
     def put(self, session: Session, data: Bytes, digest: str) -> None:
+        draft = self.begin(data, digest)
+        try:
+            draft.keep(session)
+            draft.finish()
+        finally:
+            draft.drop()
+
+    def _write(self, expected: "Future[None]", data: Bytes, digest: str) -> Sheet:
+        try:
+            self._expect_apart(digest)
+        except BaseException as error:
+            expected.set_exception(error)
+            raise
+        expected.set_result(None)
+        return self._objects.draft(_name(digest), data)
+
+    def _expect_apart(self, digest: str) -> None:
         with self._sessions.begin() as apart:
             self._expect(apart, digest)
-        self._objects.put(_name(digest), data)
-        self._refer(session, digest, len(data))
 
     def _expect(self, session: Session, digest: str) -> None:
-        row = insert(_pending).values(sha256=digest)
-        session.execute(row.on_conflict_do_update(index_elements=["sha256"], set_={"since": _NOW}))
+        session.execute(_EXPECT, {"digest": digest})
 
     def _refer(self, session: Session, digest: str, size: int) -> None:
-        expected = session.execute(
-            delete(_pending).where(_pending.c.sha256 == digest).returning(_pending.c.sha256)
-        ).first()
-        if expected is None and not session.scalar(select(exists().where(_blobs.c.sha256 == digest))):
-            with self._sessions.begin() as apart:  # what was put after it was collected is garbage again
-                self._expect(apart, digest)
+        referred = session.scalar(_REFER, {"digest": digest, "size": size})
+        # Asked again: a twin may have committed while the first statement waited for it.
+        if not referred and not session.scalar(select(exists().where(_blobs.c.sha256 == digest))):
+            self._expect_apart(digest)  # what was put after it was collected is garbage again
             raise StorageAway("the bytes were collected as abandoned before their packet was stored")
-        session.execute(insert(_blobs).values(sha256=digest, size=size).on_conflict_do_nothing())
 
     def read(self, session: Session, digest: str, start: int, stop: int) -> Iterator[bytes]:
         found = self._objects.get(_name(digest), start, stop)
@@ -105,6 +138,30 @@ class ExternalBlobs:
     def discard(self, session: Session, upload: uuid.UUID) -> None:
         self._objects.clear(_folder(upload))
         self._former.discard(session, upload)
+
+
+@dataclass(frozen=True)
+class _Outside:
+    """The `broker.storage.Draft` of bytes that a thread writes."""
+
+    expected: "Future[None]"
+    sheet: "Future[Sheet]"
+    refer: Callable[[Session], None]
+
+    def keep(self, session: Session) -> None:
+        self.expected.result()
+        self.refer(session)
+
+    def finish(self) -> None:
+        self.sheet.result().keep()
+
+    def drop(self) -> None:
+        self.sheet.add_done_callback(_drop)
+
+
+def _drop(sheet: "Future[Sheet]") -> None:
+    if not sheet.cancelled() and sheet.exception() is None:
+        sheet.result().drop()
 
 
 def _name(digest: str) -> str:

@@ -2,11 +2,12 @@
 
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Annotated
 
 from fastapi import Depends, Request
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
@@ -20,6 +21,7 @@ from broker.services.scopes import EVERYWHERE, Scope
 from broker.settings import Settings
 from broker.web import guard
 from broker.web.context import BodyDep, Context, ContextDep
+from broker.web.reading import ReadingDep
 from m2kt.errors import Forbidden, M2KTError, RateLimited, RequestUnsigned
 from m2kt.signing.http import SignedRequest, Target, parse_and_verify
 from m2kt.signing.keys import PublicKey
@@ -37,35 +39,31 @@ class Signed:
 
     principal: Principal
     request: SignedRequest
-
-
-_WITHOUT_WAITING = text("SET LOCAL synchronous_commit = off")
-"""A nonce that a crash of Postgres could forget within its first second would let a read be repeated, which changes
-nothing; waiting for the disk would be a good part of a small pull."""
+    at: datetime
+    """When its head was here, by the database's clock."""
 
 
 def verify_head(request: Request, context: ContextDep) -> Signed:
-    """Who calls. The nonce is burnt in its own transaction: a request that is refused cannot be repeated either.
+    """Who calls. The nonce is burnt by a transaction of its own: a request that is refused cannot be repeated either.
     What the caller has left is counted there, too, and stands in every answer (`broker.web.limits.RateHeaders`)."""
-    callers = context.callers
-    alone = request.method in SAFE_METHODS or request.scope["route"].path in WITHOUT_SESSION
-    with transaction(context.sessions) as session:
-        if request.method in SAFE_METHODS:
-            session.execute(_WITHOUT_WAITING)
+    callers, safe = context.callers, request.method in SAFE_METHODS
+    alone = safe or request.scope["route"].path in WITHOUT_SESSION
+    with transaction(context.single) as session:
         signed = parse_and_verify(
             target_of(request, context.settings),
             request.headers,
             lambda key: callers.key(session, key),
             int(time.time()),
         )
-        outcome = _judged(callers, callers.burn(session, signed), signed, alone)
+        row = callers.burn(session, signed, durable=not safe)
+        outcome = _judged(callers, row, signed, alone)
         allowance = _allowance(session, outcome, context.settings.requests_per_minute)
     request.state.allowance = allowance
     if isinstance(outcome, M2KTError):
         raise outcome
     if allowance and allowance.retry_after:
         raise RateLimited(f"{outcome.name} may send {allowance.limit} requests a minute")
-    return Signed(outcome, signed)
+    return Signed(outcome, signed, row.now)
 
 
 def _judged(
@@ -163,8 +161,9 @@ class AllowedUpload:
 
     rule: Rule
 
-    async def __call__(self, request: Request, context: ContextDep, signed: SignedDep) -> Signed:
+    async def __call__(self, request: Request, context: ContextDep, reading: ReadingDep, signed: SignedDep) -> Signed:
         await self.rule.admit(request, context, signed.principal)
+        reading.admit()
         return signed
 
 
@@ -202,7 +201,7 @@ def allow(*roles: Role) -> Allowed:
 
 
 def allow_upload(*roles: Role) -> AllowedUpload:
-    """The same for bodies that stream in: decided before a byte of them is read, which `read_upload` then hashes."""
+    """The same for bodies that stream in: decided while their beginning is read (`broker.web.reading`)."""
     return AllowedUpload(Rule(frozenset(roles)))
 
 

@@ -26,6 +26,8 @@ class Context:
     closing: Closing
     keeper: Keeper
     callers: Callers
+    single: Sessions
+    """For what needs one statement: each is a transaction."""
 
 
 # What only hands something on is `async`: a plain function would cost a hop to the thread pool and back.

@@ -4,7 +4,7 @@ Everything here is about structure. A packet that `read_packet` returns is well-
 but **nobody has checked who made it**: `m2kt.signing.verify_packet` does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -43,6 +43,9 @@ __all__ = [
 ]
 
 
+Digests = Callable[[], Mapping[str, str]]
+
+
 @dataclass(frozen=True, eq=False)
 class Packet:
     """A well-formed packet; its signatures have not been looked at. Equal packets have equal ``packet_id``.
@@ -67,27 +70,28 @@ def read_packet(data: bytes, limits: Limits | None = None) -> Packet:
     return read_parts(unpack(data, limits))
 
 
-def read_parts(parts: Parts) -> Packet:
-    """The packet in a container's parts. **The envelope is not looked at.**"""
-    return _read(parts.manifest, parts.tensors)
+def read_parts(parts: Parts, digests: Digests | None = None) -> Packet:
+    """The packet in a container's parts. **The envelope is not looked at.** ``digests`` (`tensors.digests` of these
+    tensors) waits for what another thread computes."""
+    return _read(parts.manifest, parts.tensors, digests)
 
 
-def _read(manifest_bytes: bytes, tensor_bytes: bytes | memoryview) -> Packet:
+def _read(manifest_bytes: bytes, tensor_bytes: bytes | memoryview, digests: Digests | None = None) -> Packet:
     manifest = Manifest.from_bytes(manifest_bytes)
     tensors = tensor_format.decode(tensor_bytes)
-    _check_table(manifest, tensors)
+    _check_table(manifest, tensors, digests() if digests else {})
     packet_id = identity.packet_id(manifest_bytes, manifest.tensors)
     return Packet(manifest, MappingProxyType(tensors), packet_id, manifest_bytes, tensor_bytes)
 
 
-def _check_table(manifest: Manifest, tensors: Mapping[str, Array]) -> None:
+def _check_table(manifest: Manifest, tensors: Mapping[str, Array], digests: Mapping[str, str]) -> None:
     """The manifest's table and the tensors say the same, in both directions."""
     listed = [entry.name for entry in manifest.tensors]
     if listed != list(tensors):
         odd = sorted(set(listed) ^ set(tensors))
         refuse("table", f"the manifest's table and the tensors differ in {', '.join(odd[:3])}", DigestMismatch)
     for entry in manifest.tensors:
-        found = TensorEntry.of(entry.name, tensors[entry.name])
+        found = TensorEntry.of(entry.name, tensors[entry.name], digests.get(entry.name))
         for what in ("dtype", "shape", "sha256"):
             if getattr(found, what) != getattr(entry, what):
                 refuse("table", f"{what} of {entry.name} is not what the manifest says", DigestMismatch)

@@ -1,10 +1,11 @@
 """Signed packets: a DSSE envelope over an in-toto statement whose subject is the packet id and whose predicate is the
 manifest, in one container with both."""
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from m2kt.errors import DigestMismatch, SignatureError
-from m2kt.packet import Limits, Packet, canonical, read_parts
+from m2kt.packet import Limits, Packet, canonical, read_parts, tensors
 from m2kt.packet.container import Parts, pack, unpack
 from m2kt.packet.manifest import MAX_MANIFEST_BYTES
 from m2kt.packet.rules import refuse
@@ -30,7 +31,9 @@ def sign_packet(packet: Packet, *private_keys: PrivateKey) -> bytes:
     return pack(Parts(envelope.to_bytes(), packet.manifest_bytes, packet.tensor_bytes))
 
 
-def verify_packet(data: bytes, trust: TrustStore, limits: Limits | None = None) -> VerifiedPacket:
+def verify_packet(
+    data: bytes | bytearray, trust: TrustStore, limits: Limits | None = None, aside: Executor | None = None
+) -> VerifiedPacket:
     """The packet in ``data``, once all of this holds:
 
     1. the container has its three parts, within ``limits`` (`ContainerError`, `TooLarge`);
@@ -42,9 +45,11 @@ def verify_packet(data: bytes, trust: TrustStore, limits: Limits | None = None) 
        name and version, and its predicate the manifest, byte for byte (`DigestMismatch`).
 
     Whether the signer *may* publish this packet, and whether it was scanned or revoked, is the broker's to say.
+    Digests of tensors, which take longest, are computed by a thread of ``aside`` meanwhile, if there is one.
     """
     # 1. container
     parts = unpack(data, limits)
+    digests = aside.submit(tensors.digests, parts.tensors).result if aside else None
     # 2. signature
     envelope = dsse.Envelope.from_bytes(parts.envelope)
     verified = dsse.verify(envelope, trust, PAYLOAD_TYPE)
@@ -53,7 +58,7 @@ def verify_packet(data: bytes, trust: TrustStore, limits: Limits | None = None) 
     # 4. statement
     statement = _packet_statement(verified.payload)
     # 5. structure
-    packet = read_parts(parts)
+    packet = read_parts(parts, digests)
     # 6. binding
     _check_binding(statement, packet)
     return VerifiedPacket(packet, verified.key_ids)
