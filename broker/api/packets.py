@@ -89,7 +89,14 @@ def publish(
         if lease is not None:
             leases.require(session, publisher, *lease, context.settings.lease_seconds)
         published = publishing.publish(
-            session, desk, body.data, publisher=publisher, project=project, digest=body.digest, at=signed.at
+            session,
+            desk,
+            body.data,
+            publisher=publisher,
+            project=project,
+            digest=body.digest,
+            at=signed.at,
+            expected=True,  # broker.web.access.STORING
         )
         answer = answer_published(session, published)
         once.keep(session, publisher, asked, answer)

@@ -6,12 +6,13 @@ the rest, so that replicas agree and a revocation counts from the next request o
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from broker.errors import NonceUsed
 from broker.models import AgentKey, Role
 from broker.services.agents import Principal, Standing
+from broker.storage import Order
 from m2kt.errors import SessionEnded, SessionRequired, UnknownKey
 from m2kt.signing.http import SignedRequest
 from m2kt.signing.keys import KeyId, PublicKey, key_id, parse_public
@@ -21,22 +22,20 @@ REMEMBERED = 10_000
 BEATS = 6
 """A session that was silent for so many beats does not stop whoever calls without one."""
 
-_BURN = text(
-    """
-    WITH burnt AS (
-        INSERT INTO nonces (key_id, nonce) VALUES (:key, :nonce) ON CONFLICT DO NOTHING RETURNING 1
+_BURN = """
+    WITH {also} burnt AS (
+        INSERT INTO nonces (key_id, nonce) VALUES (%(key)s, %(nonce)s) ON CONFLICT DO NOTHING RETURNING 1
     )
     SELECT EXISTS (SELECT FROM burnt) AS fresh, clock_timestamp() AS now,
-        set_config('synchronous_commit', CASE WHEN :durable THEN current_setting('synchronous_commit') ELSE 'off' END,
-            true),
+        set_config('synchronous_commit',
+            CASE WHEN %(durable)s THEN current_setting('synchronous_commit') ELSE 'off' END, true),
         a.id, a.name, a.role, a.project, a.draining, k.public_key, k.not_before, k.not_after, k.revoked,
         s.session, s.epoch, s.host, s.opened, s.seen
     FROM (SELECT 1) AS always
-    LEFT JOIN agent_keys k ON k.key_id = :key
+    LEFT JOIN agent_keys k ON k.key_id = %(key)s
     LEFT JOIN agents a ON a.id = k.agent_id
     LEFT JOIN agent_sessions s ON s.agent_id = a.id AND s.closed IS NULL
-    """
-)
+"""
 
 
 class Callers:
@@ -62,14 +61,18 @@ class Callers:
             return found
         return self._keys.get(key) or self.key(session, key)
 
-    def burn(self, session: Session, request: SignedRequest, *, durable: bool = True) -> Row[tuple[object, ...]]:
-        """Use the nonce up, and read what `judge` needs. The caller commits before anybody judges: the nonce of a
-        request that is refused stays used.
+    def burn(
+        self, session: Session, request: SignedRequest, *, durable: bool = True, also: Order | None = None
+    ) -> Row[tuple[object, ...]]:
+        """Use the nonce up, and read what `judge` needs; and ``also`` do what must be committed before the request
+        goes on. The caller commits before anybody judges: the nonce of a request that is refused stays used.
 
         A nonce that is not ``durable`` could be forgotten by a crash of Postgres within its first second. That would
         let a read be repeated, which changes nothing; waiting for the disk would be a good part of a small pull.
         """
-        return session.execute(_BURN, {"key": request.key_id, "nonce": request.nonce, "durable": durable}).one()
+        values = {"key": request.key_id, "nonce": request.nonce, "durable": durable, **(also.values if also else {})}
+        statement = _BURN.format(also=f"also AS ({also.sql})," if also else "")
+        return session.connection().exec_driver_sql(statement, values).one()
 
     def judge(self, row: Row[tuple[object, ...]], request: SignedRequest, *, alone: bool) -> Principal:
         """The caller; `NonceUsed`, `KeyNotValid`, `SessionEnded` or `SessionRequired` for one who may not call now.

@@ -13,6 +13,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+import psycopg
 from sqlalchemy.orm import Session, make_transient_to_detached
 
 from broker.db import ring_after_commit
@@ -111,13 +112,8 @@ def enter(session: Session, key: PrivateKey, entry: Entry, draft: Draft) -> tupl
     columns = _columns(entry, manifest)
     values = {**columns, **_signed(entry), **_receipt(entry, receipt, key), "job": job}
     values["teacher"], values["manifest"] = json.dumps(manifest["teacher"]), entry.packet.manifest_bytes.decode()
-    with together(session) as connection:
-        connection.execute(_LOCK, {"name": manifest["name"]})
-        connection.execute("SAVEPOINT entering")
-    draft.keep(session)
-    row = driver(session).execute(_ENTER, values).fetchone()
+    row = _written(session, draft, values)
     if row is None:
-        driver(session).execute("ROLLBACK TO SAVEPOINT entering")
         return None
     ring_after_commit(session, job)
     seq, created = row
@@ -126,6 +122,27 @@ def enter(session: Session, key: PrivateKey, entry: Entry, draft: Draft) -> tupl
     make_transient_to_detached(found)
     session.add(found)
     return found, _rows(entry, created)
+
+
+def _written(session: Session, draft: Draft, values: Mapping[str, Any]) -> tuple[int, datetime] | None:
+    """Sequence number and time of the new row; None, and nothing is written, where there is one already."""
+    order = draft.order()
+    try:
+        with together(session) as connection:
+            connection.execute(_LOCK, values)
+            connection.execute("SAVEPOINT entering")
+            if order is not None:
+                connection.execute(order.sql, order.values)
+                entered = connection.execute(_ENTER, values)
+        if order is None:
+            draft.keep(session)
+            entered = driver(session).execute(_ENTER, values)
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise draft.lost() from error
+    row: tuple[int, datetime] | None = entered.fetchone()
+    if row is None:
+        driver(session).execute("ROLLBACK TO SAVEPOINT entering")
+    return row
 
 
 def _columns(entry: Entry, manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,9 +83,11 @@ def publish(
     kinds: Collection[PacketKind] = ALONE,
     digest: str | None = None,
     at: datetime | None = None,
+    expected: bool = False,
 ) -> Published:
     """Take a packet in, or add its new signatures to the one that is there. ``digest``: of ``data``, if it is known;
-    ``at``: when ``publisher`` was told from others, by the database's clock.
+    ``at``: when ``publisher`` was told from others, by the database's clock; ``expected``: whether the store's
+    `BlobStore.expecting` was done then.
 
     Idempotent by packet id. A name and version belong to the first packet that has them, for ever, and a name to the
     first project that used it. ``roles`` are those whose signatures count, ``kinds`` those that may come this way.
@@ -96,7 +98,7 @@ def publish(
         )
     where = home(publisher.project, project)
     digest, at = digest or _digest(data), at or keyring.now(session)
-    draft = desk.store.begin(data, digest)
+    draft = desk.store.begin(data, digest, expected=expected)
     try:
         upload = _verify(session, desk, data, digest, at, publisher, where, roles)
         _require_way(upload.verified.packet, kinds)
@@ -114,6 +116,7 @@ def _take_in(
         entering.lock(session, packet.manifest.name)
         if session.get(Packet, packet.packet_id) is None:
             quotas.require(session, desk.quota, publisher, upload.digest, len(upload.data))
+    draft.confirm()
     entry = _entry(upload, publisher, where)
     entered = entering.enter(session, desk.key, entry, draft)
     if entered is None:

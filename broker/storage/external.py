@@ -15,16 +15,15 @@ clocks of hosts decide nothing. A crash anywhere leaves a row, and so garbage th
 """
 
 import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import pairwise
 
 from sqlalchemy import column, delete, exists, func, select, table, text
 from sqlalchemy.orm import Session, sessionmaker
 
-from broker.storage import Bytes
+from broker.storage import Bytes, Order
+from broker.storage.driver import driver
 from broker.storage.objects import Objects, Sheet
 from broker.storage.postgres import PostgresBlobs
 from m2kt.errors import StorageAway
@@ -37,17 +36,14 @@ WRITERS = 8
 _blobs = table("blobs", column("sha256"), column("size"))
 _pending = table("pending_blobs", column("sha256"), column("since"))
 _NOW = func.clock_timestamp()
-_EXPECT = text(
-    "INSERT INTO pending_blobs (sha256) VALUES (:digest) ON CONFLICT (sha256) DO UPDATE SET since = clock_timestamp()"
+_EXPECT = (
+    "INSERT INTO pending_blobs (sha256) VALUES (%(digest)s) "
+    "ON CONFLICT (sha256) DO UPDATE SET since = clock_timestamp()"
 )
-_REFER = text(
-    """
-    WITH expected AS (DELETE FROM pending_blobs WHERE sha256 = :digest RETURNING sha256), fresh AS (
-        INSERT INTO blobs (sha256, size) SELECT sha256, :size FROM expected ON CONFLICT DO NOTHING
-    )
-    SELECT EXISTS (SELECT FROM expected) OR EXISTS (SELECT FROM blobs WHERE sha256 = :digest)
-    """
-)
+_REFER = """
+    WITH expected AS (DELETE FROM pending_blobs WHERE sha256 = %(digest)s RETURNING sha256)
+    INSERT INTO blobs (sha256, size) SELECT sha256, %(size)s FROM expected ON CONFLICT DO NOTHING
+"""
 
 
 class ExternalBlobs:
@@ -56,42 +52,38 @@ class ExternalBlobs:
     def __init__(self, objects: Objects, sessions: sessionmaker[Session]) -> None:
         self._objects, self._sessions, self._former = objects, sessions, PostgresBlobs()
         self._writers = ThreadPoolExecutor(WRITERS, "blobs")
+        self._done: Future[None] = Future()
+        self._done.set_result(None)
 
-    def begin(self, data: Bytes, digest: str) -> "_Outside":
-        expected: Future[None] = Future()
-        sheet = self._writers.submit(self._write, expected, data, digest)
-        return _Outside(expected, sheet, partial(self._refer, digest=digest, size=len(data)))
+    def expecting(self, digest: str) -> Order:
+        return Order(_EXPECT, {"digest": digest})
+
+    def begin(self, data: Bytes, digest: str, *, expected: bool = False) -> "_Outside":
+        told = self._done if expected else self._writers.submit(self._expect_apart, digest)
+        sheet = self._writers.submit(self._write, told, data, digest)
+        return _Outside(self, self._writers, digest, len(data), told, sheet)
 
     def put(self, session: Session, data: Bytes, digest: str) -> None:
         draft = self.begin(data, digest)
         try:
             draft.keep(session)
+            draft.confirm()
             draft.finish()
         finally:
             draft.drop()
 
-    def _write(self, expected: "Future[None]", data: Bytes, digest: str) -> Sheet:
-        try:
-            self._expect_apart(digest)
-        except BaseException as error:
-            expected.set_exception(error)
-            raise
-        expected.set_result(None)
+    def _write(self, told: "Future[None]", data: Bytes, digest: str) -> Sheet:
+        told.result()
         return self._objects.draft(_name(digest), data)
 
     def _expect_apart(self, digest: str) -> None:
         with self._sessions.begin() as apart:
-            self._expect(apart, digest)
+            _expect(apart, digest)
 
-    def _expect(self, session: Session, digest: str) -> None:
-        session.execute(_EXPECT, {"digest": digest})
-
-    def _refer(self, session: Session, digest: str, size: int) -> None:
-        referred = session.scalar(_REFER, {"digest": digest, "size": size})
-        # Asked again: a twin may have committed while the first statement waited for it.
-        if not referred and not session.scalar(select(exists().where(_blobs.c.sha256 == digest))):
-            self._expect_apart(digest)  # what was put after it was collected is garbage again
-            raise StorageAway("the bytes were collected as abandoned before their packet was stored")
+    def abandoned(self, digest: str) -> StorageAway:
+        """The error of a publication that the collector was faster than; what it put after that is garbage again."""
+        self._expect_apart(digest)
+        return StorageAway("the bytes were collected as abandoned before their packet was stored")
 
     def read(self, session: Session, digest: str, start: int, stop: int) -> Iterator[bytes]:
         found = self._objects.get(_name(digest), start, stop)
@@ -104,7 +96,7 @@ class ExternalBlobs:
 
     def delete(self, session: Session, digest: str) -> None:
         self._former.delete(session, digest)
-        self._expect(session, digest)  # the collector removes the object, once nobody can be reading it
+        _expect(session, digest)  # the collector removes the object, once nobody can be reading it
 
     def collect(self, session: Session, grace_seconds: float) -> int:
         old = _pending.c.since < _NOW - text("make_interval(secs => :grace)").bindparams(grace=grace_seconds)
@@ -140,23 +132,50 @@ class ExternalBlobs:
         self._former.discard(session, upload)
 
 
-@dataclass(frozen=True)
-class _Outside:
-    """The `broker.storage.Draft` of bytes that a thread writes."""
+def _expect(session: Session, digest: str) -> None:
+    driver(session).execute(_EXPECT, {"digest": digest})
 
-    expected: "Future[None]"
-    sheet: "Future[Sheet]"
-    refer: Callable[[Session], None]
+
+class _Outside:
+    """The `broker.storage.Draft` of bytes that threads of the store write."""
+
+    def __init__(
+        self,
+        store: ExternalBlobs,
+        writers: Executor,
+        digest: str,
+        size: int,
+        told: "Future[None]",
+        sheet: "Future[Sheet]",
+    ) -> None:
+        self._store, self._writers, self._told, self.sheet = store, writers, told, sheet
+        self._order = Order(_REFER, {"digest": digest, "size": size})
+        self._digest = digest
+        self._kept: Future[None] | None = None
+
+    def confirm(self) -> None:
+        self._kept = self._writers.submit(lambda: self.sheet.result().keep())
+
+    def order(self) -> Order:
+        self._told.result()
+        return self._order
 
     def keep(self, session: Session) -> None:
-        self.expected.result()
-        self.refer(session)
+        order = self.order()
+        driver(session).execute(order.sql, order.values)
+        if not session.scalar(select(exists().where(_blobs.c.sha256 == self._digest))):
+            raise self.lost()
+
+    def lost(self) -> StorageAway:
+        return self._store.abandoned(self._digest)
 
     def finish(self) -> None:
-        self.sheet.result().keep()
+        assert self._kept is not None, "it was not confirmed"
+        self._kept.result()
 
     def drop(self) -> None:
-        self.sheet.add_done_callback(_drop)
+        if self._kept is None:
+            self.sheet.add_done_callback(_drop)
 
 
 def _drop(sheet: "Future[Sheet]") -> None:

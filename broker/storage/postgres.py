@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from broker.storage import Bytes
 from broker.storage.driver import driver
+from m2kt.errors import M2KTError, StorageAway
 
 CHUNK = 256 * 1024
 PART = 1024 * 1024
@@ -35,7 +36,10 @@ ON CONFLICT (upload_id, start) DO UPDATE SET data = excluded.data
 class PostgresBlobs:
     """The `broker.storage.BlobStore` that writes in the caller's own transaction: nothing can be left over."""
 
-    def begin(self, data: Bytes, digest: str) -> "_Held":
+    def expecting(self, digest: str) -> None:
+        return None
+
+    def begin(self, data: Bytes, digest: str, *, expected: bool = False) -> "_Held":
         return _Held(self, data, digest)
 
     def put(self, session: Session, data: Bytes, digest: str) -> None:
@@ -85,8 +89,17 @@ class _Held:
     data: Bytes
     digest: str
 
+    def confirm(self) -> None:
+        """They are written with the rest."""
+
+    def order(self) -> None:
+        return None
+
     def keep(self, session: Session) -> None:
         self.store.put(session, self.data, self.digest)
+
+    def lost(self) -> M2KTError:
+        return StorageAway(f"the bytes of {self.digest} went away while they were stored")
 
     def finish(self) -> None:
         """The commit does it."""

@@ -19,6 +19,7 @@ from broker.services.callers import Callers
 from broker.services.rates import Allowance
 from broker.services.scopes import EVERYWHERE, Scope
 from broker.settings import Settings
+from broker.storage import Order
 from broker.web import guard
 from broker.web.context import BodyDep, Context, ContextDep
 from broker.web.reading import ReadingDep
@@ -31,6 +32,10 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 WITHOUT_SESSION = frozenset({"/v1/session", "/v1/agents/{name}/rotate"})
 """Routes that change something and may be called beside a running session: one opens the next session, the other needs
 the key itself and takes it from nobody."""
+
+
+STORING = frozenset({"/v1/packets"})
+"""Routes whose body is stored as it is, under the digest that is signed."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ def verify_head(request: Request, context: ContextDep) -> Signed:
             lambda key: callers.key(session, key),
             int(time.time()),
         )
-        row = callers.burn(session, signed, durable=not safe)
+        also = _announced(request, context, signed) if not safe else None
+        row = callers.burn(session, signed, durable=not safe, also=also)
         outcome = _judged(callers, row, signed, alone)
         allowance = _allowance(session, outcome, context.settings.requests_per_minute)
     request.state.allowance = allowance
@@ -64,6 +70,13 @@ def verify_head(request: Request, context: ContextDep) -> Signed:
     if allowance and allowance.retry_after:
         raise RateLimited(f"{outcome.name} may send {allowance.limit} requests a minute")
     return Signed(outcome, signed, row.now)
+
+
+def _announced(request: Request, context: Context, signed: SignedRequest) -> Order | None:
+    """What the store wants to be told before the body is there: it rides along, so that nobody has to wait for it."""
+    if request.scope["route"].path not in STORING:
+        return None
+    return context.desk.store.expecting(f"sha256:{signed.content_digest.hex()}")
 
 
 def _judged(

@@ -149,6 +149,7 @@ def test_a_draft_is_not_read_before_it_is_finished(store, sessions):
     with sessions.begin() as session:
         draft = store.begin(DATA, name(DATA))
         draft.keep(session)
+        draft.confirm()
         draft.finish()
         draft.drop()
     assert read(sessions, store, DATA) == DATA
