@@ -46,6 +46,10 @@ class Callers:
         self._patience = timedelta(seconds=BEATS * beat_seconds)
         self._keys: dict[KeyId, PublicKey] = {}
 
+    def remembered(self, key: KeyId) -> PublicKey | None:
+        """The key with this id, as far as nobody has to be asked for it."""
+        return self._standing[key].key if key in self._standing else self._keys.get(key)
+
     def key(self, session: Session, key: KeyId) -> PublicKey | None:
         """The key with this id, whether or not it counts."""
         if key in self._standing:

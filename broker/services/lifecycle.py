@@ -1,6 +1,8 @@
 """The one door through which a packet changes state. Every change is signed by the broker, logged, and told."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -39,8 +41,28 @@ def move_all(
     rounds.packets_moved(session, said)
 
 
+class Standing(Protocol):
+    """What decides whether a packet's bytes may leave; a `Packet`, or a row with these columns."""
+
+    @property
+    def packet_id(self) -> str: ...
+    @property
+    def state(self) -> PacketState: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def good_until(self) -> datetime | None: ...
+
+
 def require_pullable(session: Session, packet: Packet) -> None:
     """Fail closed: only what a scan has approved, not too long ago, and whose ancestors stand, leaves the broker."""
+    restated = select(Restatement.reason).where(Restatement.packet_id == packet.packet_id).scalar_subquery()
+    now, due = session.execute(select(func.clock_timestamp(), restated)).one()
+    judge_pullable(packet, now, due)
+
+
+def judge_pullable(packet: Standing, now: datetime, due: str | None) -> None:
+    """The same at ``now``, by the database's clock. ``due``: why the packet is about to be quarantined, if it is."""
     if packet.state == PacketState.REVOKED:
         raise PacketRevoked(f"packet {packet.packet_id} was revoked: {packet.reason}")
     if packet.state == PacketState.EXPIRED:
@@ -48,8 +70,6 @@ def require_pullable(session: Session, packet: Packet) -> None:
     if packet.state not in PULLABLE:
         why = f": {packet.reason}" if packet.reason else ""
         raise NotPullable(f"packet {packet.packet_id} is {packet.state}{why}")
-    restated = select(Restatement.reason).where(Restatement.packet_id == packet.packet_id).scalar_subquery()
-    now, due = session.execute(select(func.clock_timestamp(), restated)).one()
     if due is not None:
         raise NotPullable(f"packet {packet.packet_id} is being quarantined: {due}")
     if packet.good_until is not None and packet.good_until <= now:

@@ -1,6 +1,7 @@
 """Finding, serving and revoking packets. Publishing is in `broker.services.publishing`."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,6 +14,7 @@ from broker.services.scopes import EVERYWHERE, Scope
 from broker.storage import BlobStore
 from m2kt.errors import Forbidden, NotFound, NotPullable
 from m2kt.signing.keys import PrivateKey
+from m2kt.signing.validity import Validity
 
 
 def get(session: Session, packet_id: str) -> Packet:
@@ -62,21 +64,21 @@ def _require_counted(session: Session, packet: Packet) -> None:
     signed = signatures(session, [packet.packet_id])[packet.packet_id]
     rows = session.scalars(select(AgentKey).where(AgentKey.key_id.in_([each.key_id for each in signed])))
     limits = {row.key_id: row.validity for row in rows}
-    faults = [limits[each.key_id].fault(each.created) if each.key_id in limits else None for each in signed]
-    if all(faults):
-        why = "; ".join(f"{fault} ({each.key_id[:16]})" for fault, each in zip(faults, signed, strict=True))
+    require_one_counted((each.key_id, each.created, limits.get(each.key_id)) for each in signed)
+
+
+def require_one_counted(signed: Iterable[tuple[str, datetime, Validity | None]]) -> None:
+    """The same for keys, when they signed, and what limits them."""
+    faults = {key: validity.fault(at) if validity else None for key, at, validity in signed}
+    if all(faults.values()):
+        why = "; ".join(f"{fault} ({key[:16]})" for key, fault in faults.items())
         raise NotPullable(why, hint="Ask its publisher to sign it again, with a key that counts.")
 
 
 def content(session: Session, store: BlobStore, packet: Packet, start: int, stop: int) -> bytes:
     """Bytes ``[start, stop)`` of an approved packet; asked again here, so that no caller can forget."""
-    return b"".join(stream(session, store, packet, start, stop))
-
-
-def stream(session: Session, store: BlobStore, packet: Packet, start: int, stop: int) -> Iterator[bytes]:
-    """The same in pieces, which may be read after the session has ended."""
     lifecycle.require_pullable(session, packet)
-    return store.read(session, packet.content_sha256, start, stop)
+    return b"".join(store.read(session, packet.content_sha256, start, stop))
 
 
 def revoke(session: Session, key: PrivateKey, packet_id: str, *, reason: str, by: Principal) -> Packet:

@@ -1,6 +1,8 @@
 """Who may call what. Every route says it with one dependency, `allow` or `anyone`; a test and OpenAPI read the same."""
 
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -22,10 +24,10 @@ from broker.settings import Settings
 from broker.storage import Order
 from broker.web import guard
 from broker.web.context import BodyDep, Context, ContextDep
-from broker.web.reading import ReadingDep
-from m2kt.errors import Forbidden, M2KTError, RateLimited, RequestUnsigned
+from broker.web.reading import Reading
+from m2kt.errors import Forbidden, M2KTError, RateLimited, RequestUnsigned, UnknownKey
 from m2kt.signing.http import SignedRequest, Target, parse_and_verify
-from m2kt.signing.keys import PublicKey
+from m2kt.signing.keys import KeyId, PublicKey
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -51,15 +53,15 @@ class Signed:
 def verify_head(request: Request, context: ContextDep) -> Signed:
     """Who calls. The nonce is burnt by a transaction of its own: a request that is refused cannot be repeated either.
     What the caller has left is counted there, too, and stands in every answer (`broker.web.limits.RateHeaders`)."""
+    return _told(request, context, None)
+
+
+def _told(request: Request, context: Context, signed: SignedRequest | None) -> Signed:
+    """The caller of a request, whose signature was verified if ``signed`` is there."""
     callers, safe = context.callers, request.method in SAFE_METHODS
     alone = safe or request.scope["route"].path in WITHOUT_SESSION
     with transaction(context.single) as session:
-        signed = parse_and_verify(
-            target_of(request, context.settings),
-            request.headers,
-            lambda key: callers.key(session, key),
-            int(time.time()),
-        )
+        signed = signed or _verified(request, context, lambda key: callers.key(session, key))
         also = _announced(request, context, signed) if not safe else None
         row = callers.burn(session, signed, durable=not safe, also=also)
         outcome = _judged(callers, row, signed, alone)
@@ -70,6 +72,32 @@ def verify_head(request: Request, context: ContextDep) -> Signed:
     if allowance and allowance.retry_after:
         raise RateLimited(f"{outcome.name} may send {allowance.limit} requests a minute")
     return Signed(outcome, signed, row.now)
+
+
+def _verified(request: Request, context: Context, lookup: Callable[[KeyId], PublicKey | None]) -> SignedRequest:
+    return parse_and_verify(target_of(request, context.settings), request.headers, lookup, int(time.time()))
+
+
+async def start_reading(request: Request, context: ContextDep) -> AsyncIterator[Reading]:
+    """The body of an upload."""
+    reading = Reading(request)
+    try:
+        yield reading
+    finally:
+        await reading.stop()
+
+
+ReadingDep = Annotated[Reading, Depends(start_reading, scope="function")]
+
+
+async def verify_upload(request: Request, context: ContextDep, reading: ReadingDep) -> Signed:
+    """The same for an upload. Once a known key has signed for the body, its beginning is read while the database is
+    asked about the caller; nobody else has a byte read."""
+    signed = None
+    with suppress(UnknownKey):  # whom the database may know
+        signed = _verified(request, context, context.callers.remembered)
+        reading.begin()
+    return await run_in_threadpool(_told, request, context, signed)
 
 
 def _announced(request: Request, context: Context, signed: SignedRequest) -> Order | None:
@@ -174,9 +202,10 @@ class AllowedUpload:
 
     rule: Rule
 
-    async def __call__(self, request: Request, context: ContextDep, reading: ReadingDep, signed: SignedDep) -> Signed:
+    async def __call__(
+        self, request: Request, context: ContextDep, signed: Annotated[Signed, Depends(verify_upload)]
+    ) -> Signed:
         await self.rule.admit(request, context, signed.principal)
-        reading.admit()
         return signed
 
 
@@ -214,7 +243,7 @@ def allow(*roles: Role) -> Allowed:
 
 
 def allow_upload(*roles: Role) -> AllowedUpload:
-    """The same for bodies that stream in: decided while their beginning is read (`broker.web.reading`)."""
+    """The same for bodies that stream in: decided while their beginning is read (`verify_upload`)."""
     return AllowedUpload(Rule(frozenset(roles)))
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from broker.web.access import PeerDep, PublisherDep, Signed
-from broker.web.reading import Reading, ReadingDep
+from broker.web.access import PeerDep, PublisherDep, ReadingDep, Signed
+from broker.web.reading import Reading
 from m2kt.errors import WrongMediaType
 
 
