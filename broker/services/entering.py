@@ -7,7 +7,7 @@ publication is the broker's most frequent write, and each round trip costs more 
 import base64
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -105,14 +105,22 @@ def lock(session: Session, name: str) -> None:
     driver(session).execute(_LOCK, {"name": name})
 
 
-def enter(session: Session, key: PrivateKey, entry: Entry, draft: Draft) -> tuple[Packet, list[PacketSignature]] | None:
+Meanwhile = Callable[[], None]
+
+
+def enter(
+    session: Session, key: PrivateKey, entry: Entry, draft: Draft, meanwhile: Meanwhile
+) -> tuple[Packet, list[PacketSignature]] | None:
     """The packet with its signatures, receipt, log entries, event and scan. None when its id, its version or its name
-    is there already: nothing is written then, and the name stays locked."""
+    is there already: nothing is written then, and the name stays locked.
+
+    ``meanwhile`` is called while Postgres is at work; what it raises ends the transaction.
+    """
     manifest, receipt, job = json.loads(entry.packet.manifest_bytes), entry.receipt(key), uuid.uuid4()
     columns = _columns(entry, manifest)
     values = {**columns, **_signed(entry), **_receipt(entry, receipt, key), "job": job}
     values["teacher"], values["manifest"] = json.dumps(manifest["teacher"]), entry.packet.manifest_bytes.decode()
-    row = _written(session, draft, values)
+    row = _written(session, draft, values, meanwhile)
     if row is None:
         return None
     ring_after_commit(session, job)
@@ -124,7 +132,9 @@ def enter(session: Session, key: PrivateKey, entry: Entry, draft: Draft) -> tupl
     return found, _rows(entry, created)
 
 
-def _written(session: Session, draft: Draft, values: Mapping[str, Any]) -> tuple[int, datetime] | None:
+def _written(
+    session: Session, draft: Draft, values: Mapping[str, Any], meanwhile: Meanwhile
+) -> tuple[int, datetime] | None:
     """Sequence number and time of the new row; None, and nothing is written, where there is one already."""
     order = draft.order()
     try:
@@ -134,6 +144,7 @@ def _written(session: Session, draft: Draft, values: Mapping[str, Any]) -> tuple
             if order is not None:
                 connection.execute(order.sql, order.values)
                 entered = connection.execute(_ENTER, values)
+            meanwhile()
         if order is None:
             draft.keep(session)
             entered = driver(session).execute(_ENTER, values)

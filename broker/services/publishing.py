@@ -24,7 +24,7 @@ from m2kt.packet import Packet as Content
 from m2kt.packet.container import Parts, pack, unpack
 from m2kt.signing import dsse
 from m2kt.signing.keys import KeyId, PrivateKey, Trusted, TrustStore
-from m2kt.signing.packets import VerifiedPacket, verify_packet
+from m2kt.signing.packets import Claim, VerifiedPacket, claim_packet
 from m2kt.signing.statement import PAYLOAD_TYPE
 
 
@@ -62,11 +62,11 @@ EXCHANGES = "exchanges/"
 
 @dataclass(frozen=True)
 class _Upload:
-    """A verified upload: the bytes, and each trusted key's signature on them."""
+    """The bytes, and each trusted key's signature on what they claim to be."""
 
     data: Bytes
     digest: str
-    verified: VerifiedPacket
+    claim: Claim
     envelope: dsse.Envelope
     signatures: dict[KeyId, dsse.Signature]
     at: datetime
@@ -101,7 +101,7 @@ def publish(
     draft = desk.store.begin(data, digest, expected=expected)
     try:
         upload = _verify(session, desk, data, digest, at, publisher, where, roles)
-        _require_way(upload.verified.packet, kinds)
+        _require_way(upload.claim.packet, kinds)
         published = _take_in(session, desk, upload, draft, publisher, where)
     finally:
         draft.drop()
@@ -111,26 +111,31 @@ def publish(
 def _take_in(
     session: Session, desk: Desk, upload: _Upload, draft: Draft, publisher: Principal, where: str
 ) -> Published:
-    packet = upload.verified.packet
+    packet = upload.claim.packet
     if quotas.limits(desk.quota, publisher):
         entering.lock(session, packet.manifest.name)
         if session.get(Packet, packet.packet_id) is None:
             quotas.require(session, desk.quota, publisher, upload.digest, len(upload.data))
-    draft.confirm()
-    entry = _entry(upload, publisher, where)
-    entered = entering.enter(session, desk.key, entry, draft)
+    checked: list[VerifiedPacket] = []
+
+    def check() -> None:
+        """While the database writes: nothing of that lasts unless the tensors are those that were signed for."""
+        checked.append(upload.claim.verified())
+        draft.confirm()
+
+    entered = entering.enter(session, desk.key, _entry(upload, publisher, where), draft, meanwhile=check)
     if entered is None:
-        return _known(session, desk, upload, publisher, where)
+        return Published(_known(session, desk, upload, publisher, where), fresh=False, content=checked[0])
     if packet.manifest.parents:
         # Last: until the commit, nobody can be taken back.
         lineage.link(session, entered[0], packet.manifest.parents, publisher.scope)
     draft.finish()
-    return Published(entered[0], fresh=True, content=upload.verified, signatures=entered[1])
+    return Published(entered[0], fresh=True, content=checked[0], signatures=entered[1])
 
 
 def _entry(upload: _Upload, publisher: Principal, where: str) -> Entry:
     return Entry(
-        upload.verified.packet,
+        upload.claim.packet,
         upload.envelope,
         upload.signatures,
         len(upload.data),
@@ -142,9 +147,9 @@ def _entry(upload: _Upload, publisher: Principal, where: str) -> Entry:
     )
 
 
-def _known(session: Session, desk: Desk, upload: _Upload, publisher: Principal, where: str) -> Published:
+def _known(session: Session, desk: Desk, upload: _Upload, publisher: Principal, where: str) -> Packet:
     """The packet that is there, with the upload's new signatures; or what is in the way of this one."""
-    packet_id = upload.verified.packet.packet_id
+    packet_id = upload.claim.packet.packet_id
     held = session.get(Packet, packet_id, with_for_update={"key_share": True}, populate_existing=True)
     if held is None:
         raise _taken(session, upload, where)
@@ -153,7 +158,7 @@ def _known(session: Session, desk: Desk, upload: _Upload, publisher: Principal, 
     if held.state != PacketState.REVOKED:
         _add_signatures(session, desk, held, upload, publisher)
         _ensure_scan(session, held, publisher)
-    return Published(held, fresh=False, content=upload.verified)
+    return held
 
 
 def _require_way(packet: Content, kinds: Collection[PacketKind]) -> None:
@@ -184,10 +189,10 @@ def _verify(
     envelope = dsse.Envelope.from_bytes(unpack(data, limits).envelope)
     claimed = {publisher.key_id, *(each.keyid for each in envelope.signatures)}
     trust = _trust(session, desk, claimed, publisher, roles, project)
-    verified = verify_packet(data, trust, limits, desk.aside)
-    counted = trust.require_valid(verified.key_ids, at)
+    claim = claim_packet(data, trust, limits, desk.aside)
+    counted = trust.require_valid(claim.key_ids, at)
     signatures = {who: each for who, each in _signatures(envelope, trust).items() if who in counted}
-    return _Upload(data, digest, verified, envelope, signatures, at)
+    return _Upload(data, digest, claim, envelope, signatures, at)
 
 
 def _trust(
@@ -208,7 +213,7 @@ def _signatures(envelope: dsse.Envelope, trust: TrustStore) -> dict[KeyId, dsse.
 
 def _taken(session: Session, upload: _Upload, project: str) -> Conflict:
     """Why a packet that is not here could not enter."""
-    manifest = upload.verified.packet.manifest
+    manifest = upload.claim.packet.manifest
     elsewhere = select(Packet.packet_id).where(Packet.name == manifest.name, Packet.project != project).limit(1)
     if session.scalar(elsewhere) is not None:
         return Conflict(f"the name {manifest.name} is another project's", hint="Publish under a name of your own.")

@@ -121,10 +121,10 @@ class TensorEntry:
         rule.digest(self.sha256, f"{where} sha256")
 
     @classmethod
-    def of(cls, name: str, array: Array, digest: str | None = None) -> "TensorEntry":
-        """The row that describes ``array``, whose ``digest`` may be known."""
+    def of(cls, name: str, array: Array) -> "TensorEntry":
+        """The row that describes ``array``."""
         dtype = tensor_format.dtype_code(array)
-        return cls(name, name.split("/")[0], dtype, array.shape, digest or tensor_format.digest(array))
+        return cls(name, name.split("/")[0], dtype, array.shape, tensor_format.digest(array))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form, which is also the tensor's Merkle leaf."""
