@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from broker import api, dashboard
 from broker.api import metrics
-from broker.db import Sessions, make_engine, make_sessions, make_single
+from broker.db import Sessions, Single, make_engine, make_reads, make_sessions
 from broker.jobs import Bell
 from broker.sealing import SealKey
 from broker.services.agents import read_standing
@@ -54,8 +54,8 @@ def create_app(settings: Settings | None = None, *, sessions: Sessions | None = 
     )
     keeper = read_keeper(key, settings.log_origin, settings.former_broker_keys, settings.log_quorum)
     callers = Callers(desk.standing, settings.beat_seconds)
-    single = sessions if engine is None else make_single(engine)
-    app.state.context = Context(settings, sessions, upkeep.nudge, desk, closing, keeper, callers, single)
+    single, reads = Single(sessions, engine), sessions if engine is None else make_reads(engine)
+    app.state.context = Context(settings, sessions, upkeep.nudge, desk, closing, keeper, callers, single, reads)
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(metrics.LedgerMetrics(sessions))
     problems.install(app)

@@ -58,9 +58,10 @@ def pull(
     """The packet's bytes. Fails closed: what no scan has approved answers 409, and what one approved too long ago;
     what was revoked 410. What was yanked comes with a `Warning`."""
     asked = _Asked(if_none_match, if_range, range_)
-    # Nothing is written, and what decides is read at once: no transaction to open and to end.
-    with transaction(context.single) as session:
-        return _answer(session, context.desk.store, pulling.pullable_by(session, packet_id, caller), asked)
+    with context.single.connection() as connection:
+        seen = pulling.look(connection, packet_id)
+    with transaction(context.reads) as session:  # asks for a connection only where bytes lie in Postgres
+        return _answer(session, context.desk.store, pulling.pullable_by(session, seen, caller), asked)
 
 
 @dataclass(frozen=True)

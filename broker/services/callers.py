@@ -5,12 +5,13 @@ the rest, so that replicas agree and a revocation counts from the next request o
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Row, select
-from sqlalchemy.orm import Session
+from psycopg.rows import namedtuple_row
 
+from broker.db import Driver
 from broker.errors import NonceUsed
-from broker.models import AgentKey, Role
+from broker.models import Role
 from broker.services.agents import Principal, Standing
 from broker.storage import Order
 from m2kt.errors import SessionEnded, SessionRequired, UnknownKey
@@ -22,6 +23,10 @@ REMEMBERED = 10_000
 BEATS = 6
 """A session that was silent for so many beats does not stop whoever calls without one."""
 
+Told = Any
+"""A row of `_BURN`, by names."""
+
+_KEY = "SELECT public_key FROM agent_keys WHERE key_id = %(key)s"
 _BURN = """
     WITH {also} burnt AS (
         INSERT INTO nonces (key_id, nonce) VALUES (%(key)s, %(nonce)s) ON CONFLICT DO NOTHING RETURNING 1
@@ -50,24 +55,24 @@ class Callers:
         """The key with this id, as far as nobody has to be asked for it."""
         return self._standing[key].key if key in self._standing else self._keys.get(key)
 
-    def key(self, session: Session, key: KeyId) -> PublicKey | None:
+    def key(self, connection: Driver, key: KeyId) -> PublicKey | None:
         """The key with this id, whether or not it counts."""
         if key in self._standing:
             return self._standing[key].key
         if key not in self._keys:
-            text_form = session.scalar(select(AgentKey.public_key).where(AgentKey.key_id == key))
-            found = parse_public(text_form) if text_form else None
+            row = connection.execute(_KEY, {"key": key}).fetchone()
+            found = parse_public(row[0]) if row else None
             if found is None or key_id(found) != key:  # a row that was changed behind our back is nobody's
                 return None
             if len(self._keys) >= REMEMBERED:
                 self._keys.clear()
             self._keys[key] = found
             return found
-        return self._keys.get(key) or self.key(session, key)
+        return self._keys.get(key) or self.key(connection, key)
 
     def burn(
-        self, session: Session, request: SignedRequest, *, durable: bool = True, also: Order | None = None
-    ) -> Row[tuple[object, ...]]:
+        self, connection: Driver, request: SignedRequest, *, durable: bool = True, also: Order | None = None
+    ) -> Told:
         """Use the nonce up, and read what `judge` needs; and ``also`` do what must be committed before the request
         goes on. The caller commits before anybody judges: the nonce of a request that is refused stays used.
 
@@ -76,9 +81,11 @@ class Callers:
         """
         values = {"key": request.key_id, "nonce": request.nonce, "durable": durable, **(also.values if also else {})}
         statement = _BURN.format(also=f"also AS ({also.sql})," if also else "")
-        return session.connection().exec_driver_sql(statement, values).one()
+        row: Told | None = connection.cursor(row_factory=namedtuple_row).execute(statement, values).fetchone()
+        assert row is not None, "one is always there"
+        return row
 
-    def judge(self, row: Row[tuple[object, ...]], request: SignedRequest, *, alone: bool) -> Principal:
+    def judge(self, row: Told, request: SignedRequest, *, alone: bool) -> Principal:
         """The caller; `NonceUsed`, `KeyNotValid`, `SessionEnded` or `SessionRequired` for one who may not call now.
 
         ``alone``: whether this request may come without the session that its agent has.
@@ -96,7 +103,7 @@ class Callers:
             )
         return known
 
-    def _registered(self, row: Row[tuple[object, ...]], request: SignedRequest) -> Principal:
+    def _registered(self, row: Told, request: SignedRequest) -> Principal:
         if row.id is None:
             raise UnknownKey(f"no registered agent has the key {request.key_id[:16]}")
         return Principal(
@@ -112,7 +119,7 @@ class Callers:
         )
 
 
-def _require_present(row: Row[tuple[object, ...]], session: str, name: str) -> None:
+def _require_present(row: Told, session: str, name: str) -> None:
     if row.session == session:
         return
     if row.session is None:

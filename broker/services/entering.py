@@ -143,7 +143,7 @@ def _written(
             connection.execute("SAVEPOINT entering")
             if order is not None:
                 connection.execute(order.sql, order.values)
-                entered = connection.execute(_ENTER, values)
+                entered = connection.execute(_ENTER, values, prepare=True)
             meanwhile()
         if order is None:
             draft.keep(session)

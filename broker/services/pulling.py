@@ -1,12 +1,14 @@
 """Who may have a packet's bytes: by role, and for what was published in an exchange by being its peer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, text
+from psycopg.rows import namedtuple_row
 from sqlalchemy.orm import Session
 
+from broker.db import Driver
 from broker.models import PacketState, Role
 from broker.services import exchanges, lifecycle, packets
 from broker.services.agents import Principal
@@ -19,15 +21,17 @@ ASKING = PULLING | exchanges.JOINING
 """The others among them get what was published in exchanges of theirs, and nothing else."""
 
 
-_LOOK = text(
-    """
+_LOOK = """
     SELECT p.packet_id, p.kind, p.project, p.state, p.reason, p.good_until, p.size, p.content_sha256,
         clock_timestamp() AS now, (SELECT reason FROM restatements WHERE packet_id = p.packet_id) AS due,
         s.key_id, s.created AS signed, k.id AS known, k.not_before, k.not_after, k.revoked
     FROM packets p LEFT JOIN packet_signatures s USING (packet_id) LEFT JOIN agent_keys k ON k.key_id = s.key_id
-    WHERE p.packet_id = :packet_id ORDER BY s.created, s.key_id
-    """
-)
+    WHERE p.packet_id = %(packet_id)s ORDER BY s.created, s.key_id
+"""
+
+
+Look = Sequence[Any]
+"""A row for each signature of a packet, at least one."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,16 @@ class Pullable:
     content_sha256: str
 
 
-def pullable_by(session: Session, packet_id: str, by: Principal) -> Pullable:
-    """The packet, which a scan has approved, which nobody has revoked, and which ``by`` may have. All that decides is
-    read in one statement."""
-    rows = session.execute(_LOOK, {"packet_id": packet_id}).all()
+def look(connection: Driver, packet_id: str) -> Look:
+    """All that decides, read in one statement."""
+    rows = connection.cursor(row_factory=namedtuple_row).execute(_LOOK, {"packet_id": packet_id}).fetchall()
     if not rows:
         raise NotFound(f"there is no packet {packet_id}")
+    return rows
+
+
+def pullable_by(session: Session, rows: Look, by: Principal) -> Pullable:
+    """The packet that was looked at, which a scan has approved, which nobody has revoked, and which ``by`` may have."""
     first = rows[0]
     packet = Pullable(
         first.packet_id,
@@ -62,17 +70,17 @@ def pullable_by(session: Session, packet_id: str, by: Principal) -> Pullable:
         first.content_sha256,
     )
     if packet.kind == PacketKind.EXCHANGE:
-        _require_peer(session, packet_id, by)
+        _require_peer(session, packet.packet_id, by)
     elif by.role not in PULLING:
         raise _refusal(by)
     if not by.scope.has(packet.project):
-        raise NotFound(f"there is no packet {packet_id}")
+        raise NotFound(f"there is no packet {packet.packet_id}")
     lifecycle.judge_pullable(packet, first.now, first.due)
     packets.require_one_counted((each.key_id, each.signed, _validity(each)) for each in rows if each.key_id)
     return packet
 
 
-def _validity(row: Row[Any]) -> Validity | None:
+def _validity(row: Any) -> Validity | None:
     """None for a key whose holder the settings name."""
     return Validity(row.not_before, row.not_after, row.revoked) if row.known else None
 

@@ -9,15 +9,13 @@ from hashlib import sha256
 from typing import Annotated
 
 from fastapi import Depends, Request
-from sqlalchemy import Row
-from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from broker.db import transaction
+from broker.db import Driver, transaction
 from broker.models import Role
 from broker.services import agents, rates
 from broker.services.agents import Principal
-from broker.services.callers import Callers
+from broker.services.callers import Callers, Told
 from broker.services.rates import Allowance
 from broker.services.scopes import EVERYWHERE, Scope
 from broker.settings import Settings
@@ -60,12 +58,12 @@ def _told(request: Request, context: Context, signed: SignedRequest | None) -> S
     """The caller of a request, whose signature was verified if ``signed`` is there."""
     callers, safe = context.callers, request.method in SAFE_METHODS
     alone = safe or request.scope["route"].path in WITHOUT_SESSION
-    with transaction(context.single) as session:
-        signed = signed or _verified(request, context, lambda key: callers.key(session, key))
+    with context.single.connection() as connection:
+        signed = signed or _verified(request, context, lambda key: callers.key(connection, key))
         also = _announced(request, context, signed) if not safe else None
-        row = callers.burn(session, signed, durable=not safe, also=also)
+        row = callers.burn(connection, signed, durable=not safe, also=also)
         outcome = _judged(callers, row, signed, alone)
-        allowance = _allowance(session, outcome, context.settings.requests_per_minute)
+        allowance = _allowance(connection, outcome, context.settings.requests_per_minute)
     request.state.allowance = allowance
     if isinstance(outcome, M2KTError):
         raise outcome
@@ -107,9 +105,7 @@ def _announced(request: Request, context: Context, signed: SignedRequest) -> Ord
     return context.desk.store.expecting(f"sha256:{signed.content_digest.hex()}")
 
 
-def _judged(
-    callers: Callers, row: Row[tuple[object, ...]], signed: SignedRequest, alone: bool
-) -> Principal | M2KTError:
+def _judged(callers: Callers, row: Told, signed: SignedRequest, alone: bool) -> Principal | M2KTError:
     """The caller, or why it may not call: to be raised after the commit."""
     try:
         return callers.judge(row, signed, alone=alone)
@@ -117,11 +113,11 @@ def _judged(
         return error
 
 
-def _allowance(session: Session, caller: Principal | M2KTError, per_minute: int) -> Allowance | None:
+def _allowance(connection: Driver, caller: Principal | M2KTError, per_minute: int) -> Allowance | None:
     """What a caller has left after this request; who may not call now spends nothing of the agent's."""
     if isinstance(caller, M2KTError) or caller.role == Role.ADMIN or not per_minute:
         return None
-    return rates.spend(session, caller.name, per_minute)
+    return rates.spend(connection, caller.name, per_minute)
 
 
 def target_of(request: Request, settings: Settings) -> Target:

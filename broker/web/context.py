@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
-from broker.db import Ring, Sessions, transaction
+from broker.db import Ring, Sessions, Single, transaction
 from broker.services.callers import Callers
 from broker.services.publishing import Desk
 from broker.services.sequencer import Keeper
@@ -26,7 +26,9 @@ class Context:
     closing: Closing
     keeper: Keeper
     callers: Callers
-    single: Sessions
+    single: Single
+    """For what every request begins with."""
+    reads: Sessions
     """For what needs one statement: each is a transaction."""
 
 

@@ -15,6 +15,10 @@ from m2kt.signing.keys import KeyId, PrivateKey, TrustStore
 from m2kt.signing.statement import PACKET_PREDICATE, PAYLOAD_TYPE, Statement, Subject, check_about_one
 
 
+WORTH_A_THREAD = 4 * 2**20
+"""Of less, the digests are computed faster than a thread begins."""
+
+
 @dataclass(frozen=True, eq=False)
 class VerifiedPacket:
     """A packet whose signature was checked, and the trusted keys that signed it."""
@@ -77,17 +81,17 @@ class Claim:
 
 def claim_packet(data: bytes | bytearray, trust: TrustStore, limits: Limits | None, aside: Executor | None) -> Claim:
     """`verify_packet` for who has other work to do meanwhile: all of its steps but the bytes of the tensors, whose
-    digests a thread of ``aside`` computes. Nothing may be done with the packet that cannot be taken back before
+    digests a thread of ``aside`` computes where there is enough to do. Nothing may be done with the packet that cannot be taken back before
     `Claim.verified` has returned."""
     parts = unpack(data, limits)
-    digests = aside.submit(tensors.digests, parts.tensors).result if aside else dict[str, str]
+    hashed = aside.submit(tensors.digests, parts.tensors) if aside and len(data) >= WORTH_A_THREAD else None
     envelope = dsse.Envelope.from_bytes(parts.envelope)
     verified = dsse.verify(envelope, trust, PAYLOAD_TYPE)
     _refuse_false_hints(envelope, verified, trust)
     statement = _packet_statement(verified.payload)
     packet = claim_parts(parts)
     _check_binding(statement, packet)
-    return Claim(packet, verified.key_ids, digests)
+    return Claim(packet, verified.key_ids, hashed.result if hashed else dict[str, str])
 
 
 def add_signature(data: bytes, key: PrivateKey) -> bytes:
