@@ -1,6 +1,7 @@
 """The factory: ``uvicorn --factory broker.main:create_app``. Nothing happens at import."""
 
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -11,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from broker import api, dashboard
 from broker.api import metrics
-from broker.db import Sessions, make_engine, make_sessions
+from broker.db import Sessions, Single, make_engine, make_reads, make_sessions
 from broker.jobs import Bell
 from broker.sealing import SealKey
 from broker.services.agents import read_standing
@@ -29,6 +30,9 @@ from broker.worker import chores
 from broker.worker.upkeep import Terms, Upkeep
 from m2kt import __version__
 from m2kt.signing.keys import PrivateKey
+
+ASIDE = 8
+"""Threads that compute digests beside requests."""
 
 
 def create_app(settings: Settings | None = None, *, sessions: Sessions | None = None) -> FastAPI:
@@ -50,7 +54,8 @@ def create_app(settings: Settings | None = None, *, sessions: Sessions | None = 
     )
     keeper = read_keeper(key, settings.log_origin, settings.former_broker_keys, settings.log_quorum)
     callers = Callers(desk.standing, settings.beat_seconds)
-    app.state.context = Context(settings, sessions, upkeep.nudge, desk, closing, keeper, callers)
+    single, reads = Single(sessions, engine), sessions if engine is None else make_reads(engine)
+    app.state.context = Context(settings, sessions, upkeep.nudge, desk, closing, keeper, callers, single, reads)
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(metrics.LedgerMetrics(sessions))
     problems.install(app)
@@ -72,6 +77,7 @@ def _desk(settings: Settings, key: PrivateKey, sessions: Sessions) -> Desk:
         max_bytes=settings.max_packet_bytes,
         quota=Quota(settings.quota_packets, settings.quota_bytes),
         patience=timedelta(hours=settings.upload_hours),
+        aside=ThreadPoolExecutor(ASIDE, "aside"),
     )
 
 

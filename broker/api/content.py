@@ -1,18 +1,23 @@
 """The bytes of a packet: only approved ones, with ETag and Range (RFC 9110)."""
 
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Response, status
 from fastapi.responses import StreamingResponse
+from sqlalchemy.orm import Session
 
 from broker.api.packets import MEDIA_TYPE
 from broker.api.ranges import matches, parse_range
-from broker.models import Packet, PacketState
+from broker.db import transaction
+from broker.models import PacketState
 from broker.schemas.types import PacketRef
-from broker.services import packets, pulling
+from broker.services import pulling
 from broker.services.agents import Principal
-from broker.web.deps import DeskDep, SessionDep, allow
+from broker.services.pulling import Pullable
+from broker.storage import BlobStore
+from broker.web.deps import ContextDep, allow
 from broker.web.problems import documented
 from m2kt.signing.http import content_digest
 
@@ -45,35 +50,50 @@ router = APIRouter(prefix="/v1", tags=["packets"])
 def pull(
     packet_id: PacketRef,
     caller: PullerDep,
-    desk: DeskDep,
-    session: SessionDep,
+    context: ContextDep,
     if_none_match: Annotated[str | None, Header()] = None,
     if_range: Annotated[str | None, Header()] = None,
     range_: Annotated[str | None, Header(alias="Range")] = None,
 ) -> Response:
     """The packet's bytes. Fails closed: what no scan has approved answers 409, and what one approved too long ago;
     what was revoked 410. What was yanked comes with a `Warning`."""
-    packet = pulling.pullable_by(session, packet_id, caller)
+    asked = _Asked(if_none_match, if_range, range_)
+    with context.single.connection() as connection:
+        seen = pulling.look(connection, packet_id)
+    with transaction(context.reads) as session:  # asks for a connection only where bytes lie in Postgres
+        return _answer(session, context.desk.store, pulling.pullable_by(session, seen, caller), asked)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Which part of the content, if any."""
+
+    if_none_match: str | None
+    if_range: str | None
+    range_: str | None
+
+
+def _answer(session: Session, store: BlobStore, packet: Pullable, asked: _Asked) -> Response:
     etag = f'"{packet.content_sha256}"'
     headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache", **_warning(packet)}
-    if matches(if_none_match, etag):
+    if matches(asked.if_none_match, etag):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
-    part = parse_range(range_ if if_range in (None, etag) else None, packet.size)
+    part = parse_range(asked.range_ if asked.if_range in (None, etag) else None, packet.size)
     if part is None:
-        pieces = packets.stream(session, desk.store, packet, 0, packet.size)
+        pieces = store.read(session, packet.content_sha256, 0, packet.size)
         headers["Content-Digest"] = content_digest(bytes.fromhex(packet.content_sha256.removeprefix("sha256:")))
         headers["Content-Length"] = str(packet.size)
         if packet.size <= AT_ONCE:
             return Response(b"".join(pieces), headers=headers, media_type=MEDIA_TYPE)
         return StreamingResponse(pieces, headers=headers, media_type=MEDIA_TYPE)
     start, stop = part
-    data = packets.content(session, desk.store, packet, start, stop)
+    data = b"".join(store.read(session, packet.content_sha256, start, stop))
     headers["Content-Digest"] = content_digest(sha256(data).digest())
     headers["Content-Range"] = f"bytes {start}-{stop - 1}/{packet.size}"
     return Response(data, status.HTTP_206_PARTIAL_CONTENT, headers, MEDIA_TYPE)
 
 
-def _warning(packet: Packet) -> dict[str, str]:
+def _warning(packet: Pullable) -> dict[str, str]:
     """RFC 7234, 5.5, in ASCII: headers carry nothing else."""
     if packet.state != PacketState.YANKED:
         return {}

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response, status
 from sqlalchemy.orm import Session
 
+from broker.db import transaction
 from broker.models import Packet, PacketState
 from broker.schemas.channels import VersionText
 from broker.schemas.leases import Fence, SessionId
@@ -72,33 +73,44 @@ def publish(
     body: PacketDep,
     signed: PublisherDep,
     context: ContextDep,
-    session: SessionDep,
-    response: Response,
     once: OnceDep,
     lease: LeaseDep,
     project: ProjectDep = None,
-) -> Response | PacketOut:
+) -> Response:
     """Publish a packet. Idempotent by packet id; a new valid signature on a known packet is added to it. With an
     ``Idempotency-Key`` the same bytes get the same answer again, whatever has happened to the packet meanwhile. With
     ``job``, ``fence`` and ``session`` only while that lease is held."""
     asked = f"{body.digest} {project}" if project else body.digest
-    if (before := once.before(session, signed.principal, asked)) is not None:
-        return before
     publisher, desk = signed.principal, context.desk
-    if lease is not None:
-        leases.require(session, publisher, *lease, context.settings.lease_seconds)
-    published = publishing.publish(session, desk, body.data, publisher=publisher, project=project, digest=body.digest)
-    told = answer_published(session, published, response)
-    once.keep(session, publisher, asked, response, told)
-    return told
+    # The transaction is this function's own: as a dependency it would cost two hops between threads.
+    with transaction(context.sessions, context.ring) as session:
+        if (before := once.before(session, publisher, asked)) is not None:
+            return before
+        if lease is not None:
+            leases.require(session, publisher, *lease, context.settings.lease_seconds)
+        published = publishing.publish(
+            session,
+            desk,
+            body.data,
+            publisher=publisher,
+            project=project,
+            digest=body.digest,
+            at=signed.at,
+            expected=True,  # broker.web.access.STORING
+        )
+        answer = answer_published(session, published)
+        once.keep(session, publisher, asked, answer)
+    return answer
 
 
-def answer_published(session: Session, published: Published, response: Response) -> PacketOut:
+def answer_published(session: Session, published: Published) -> Response:
     """201 with the packet's address; 200 for one that was there."""
     packet = published.packet
-    response.headers["Location"] = f"/v1/packets/{packet.packet_id}"
-    response.status_code = status.HTTP_201_CREATED if published.fresh else status.HTTP_200_OK
-    return PacketOut.of(packet, packets.signatures(session, [packet.packet_id])[packet.packet_id])
+    known = published.signatures or packets.signatures(session, [packet.packet_id])[packet.packet_id]
+    said = PacketOut.of(packet, known).model_dump_json()
+    code = status.HTTP_201_CREATED if published.fresh else status.HTTP_200_OK
+    headers = {"Location": f"/v1/packets/{packet.packet_id}"}
+    return Response(said, code, headers, media_type="application/json")
 
 
 @router.get("/packets", responses=documented())

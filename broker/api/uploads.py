@@ -87,15 +87,14 @@ def complete(
     caller: OwnerDep,
     desk: DeskDep,
     session: SessionDep,
-    response: Response,
     project: ProjectDep = None,
-) -> Response | PacketOut:
+) -> Response:
     """Publish what was uploaded, once all of it is there. Bytes with another digest end the upload."""
     ended = uploads.complete(session, desk, upload_id, caller, project)
     if ended.published is None:  # not raised: that would take back that the upload has ended
         error = DigestMismatch(f"the upload was aborted: {ended.upload.reason}", hint="Begin a new upload.")
         return problem_response(Problem.of(error), headers_of(error))
-    return answer_published(session, ended.published, response)
+    return answer_published(session, ended.published)
 
 
 @router.delete("/{upload_id}", status_code=status.HTTP_204_NO_CONTENT, responses=documented(401, 403, 404, 409))

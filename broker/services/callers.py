@@ -5,13 +5,15 @@ the rest, so that replicas agree and a revocation counts from the next request o
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Row, select, text
-from sqlalchemy.orm import Session
+from psycopg.rows import namedtuple_row
 
+from broker.db import Driver
 from broker.errors import NonceUsed
-from broker.models import AgentKey, Role
+from broker.models import Role
 from broker.services.agents import Principal, Standing
+from broker.storage import Order
 from m2kt.errors import SessionEnded, SessionRequired, UnknownKey
 from m2kt.signing.http import SignedRequest
 from m2kt.signing.keys import KeyId, PublicKey, key_id, parse_public
@@ -21,20 +23,24 @@ REMEMBERED = 10_000
 BEATS = 6
 """A session that was silent for so many beats does not stop whoever calls without one."""
 
-_BURN = text(
-    """
-    WITH burnt AS (
-        INSERT INTO nonces (key_id, nonce) VALUES (:key, :nonce) ON CONFLICT DO NOTHING RETURNING 1
+Told = Any
+"""A row of `_BURN`, by names."""
+
+_KEY = "SELECT public_key FROM agent_keys WHERE key_id = %(key)s"
+_BURN = """
+    WITH {also} burnt AS (
+        INSERT INTO nonces (key_id, nonce) VALUES (%(key)s, %(nonce)s) ON CONFLICT DO NOTHING RETURNING 1
     )
     SELECT EXISTS (SELECT FROM burnt) AS fresh, clock_timestamp() AS now,
+        set_config('synchronous_commit',
+            CASE WHEN %(durable)s THEN current_setting('synchronous_commit') ELSE 'off' END, true),
         a.id, a.name, a.role, a.project, a.draining, k.public_key, k.not_before, k.not_after, k.revoked,
         s.session, s.epoch, s.host, s.opened, s.seen
     FROM (SELECT 1) AS always
-    LEFT JOIN agent_keys k ON k.key_id = :key
+    LEFT JOIN agent_keys k ON k.key_id = %(key)s
     LEFT JOIN agents a ON a.id = k.agent_id
     LEFT JOIN agent_sessions s ON s.agent_id = a.id AND s.closed IS NULL
-    """
-)
+"""
 
 
 class Callers:
@@ -45,27 +51,41 @@ class Callers:
         self._patience = timedelta(seconds=BEATS * beat_seconds)
         self._keys: dict[KeyId, PublicKey] = {}
 
-    def key(self, session: Session, key: KeyId) -> PublicKey | None:
+    def remembered(self, key: KeyId) -> PublicKey | None:
+        """The key with this id, as far as nobody has to be asked for it."""
+        return self._standing[key].key if key in self._standing else self._keys.get(key)
+
+    def key(self, connection: Driver, key: KeyId) -> PublicKey | None:
         """The key with this id, whether or not it counts."""
         if key in self._standing:
             return self._standing[key].key
         if key not in self._keys:
-            text_form = session.scalar(select(AgentKey.public_key).where(AgentKey.key_id == key))
-            found = parse_public(text_form) if text_form else None
+            row = connection.execute(_KEY, {"key": key}).fetchone()
+            found = parse_public(row[0]) if row else None
             if found is None or key_id(found) != key:  # a row that was changed behind our back is nobody's
                 return None
             if len(self._keys) >= REMEMBERED:
                 self._keys.clear()
             self._keys[key] = found
             return found
-        return self._keys.get(key) or self.key(session, key)
+        return self._keys.get(key) or self.key(connection, key)
 
-    def burn(self, session: Session, request: SignedRequest) -> Row[tuple[object, ...]]:
-        """Use the nonce up, and read what `judge` needs. The caller commits before anybody judges: the nonce of a
-        request that is refused stays used."""
-        return session.execute(_BURN, {"key": request.key_id, "nonce": request.nonce}).one()
+    def burn(
+        self, connection: Driver, request: SignedRequest, *, durable: bool = True, also: Order | None = None
+    ) -> Told:
+        """Use the nonce up, and read what `judge` needs; and ``also`` do what must be committed before the request
+        goes on. The caller commits before anybody judges: the nonce of a request that is refused stays used.
 
-    def judge(self, row: Row[tuple[object, ...]], request: SignedRequest, *, alone: bool) -> Principal:
+        A nonce that is not ``durable`` could be forgotten by a crash of Postgres within its first second. That would
+        let a read be repeated, which changes nothing; waiting for the disk would be a good part of a small pull.
+        """
+        values = {"key": request.key_id, "nonce": request.nonce, "durable": durable, **(also.values if also else {})}
+        statement = _BURN.format(also=f"also AS ({also.sql})," if also else "")
+        row: Told | None = connection.cursor(row_factory=namedtuple_row).execute(statement, values).fetchone()
+        assert row is not None, "one is always there"
+        return row
+
+    def judge(self, row: Told, request: SignedRequest, *, alone: bool) -> Principal:
         """The caller; `NonceUsed`, `KeyNotValid`, `SessionEnded` or `SessionRequired` for one who may not call now.
 
         ``alone``: whether this request may come without the session that its agent has.
@@ -83,7 +103,7 @@ class Callers:
             )
         return known
 
-    def _registered(self, row: Row[tuple[object, ...]], request: SignedRequest) -> Principal:
+    def _registered(self, row: Told, request: SignedRequest) -> Principal:
         if row.id is None:
             raise UnknownKey(f"no registered agent has the key {request.key_id[:16]}")
         return Principal(
@@ -99,7 +119,7 @@ class Callers:
         )
 
 
-def _require_present(row: Row[tuple[object, ...]], session: str, name: str) -> None:
+def _require_present(row: Told, session: str, name: str) -> None:
     if row.session == session:
         return
     if row.session is None:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from broker.models import Agent, Exchange, ExchangePeer, ExchangeState, ExchangeTurn, Packet, PeerState, Role
+from broker.models import Agent, Exchange, ExchangePeer, ExchangeState, ExchangeTurn, PeerState, Role
 from broker.services import rounds
 from broker.services.agents import PEERS, Principal
 from broker.services.scopes import EVERY, Scope, home
@@ -218,9 +218,9 @@ def require_reader(session: Session, exchange_id: uuid.UUID, by: Principal) -> N
         raise Forbidden(f"what is published in exchange {exchange_id} is for its peers, auditors and administrators")
 
 
-def exchange_of(session: Session, packet: Packet) -> uuid.UUID | None:
+def exchange_of(session: Session, packet_id: str) -> uuid.UUID | None:
     """The exchange in which a packet is a turn."""
-    return session.scalar(select(ExchangeTurn.exchange_id).where(ExchangeTurn.packet_id == packet.packet_id))
+    return session.scalar(select(ExchangeTurn.exchange_id).where(ExchangeTurn.packet_id == packet_id))
 
 
 def page(

@@ -7,6 +7,7 @@ the packet's page shows all of them. They cannot disagree.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -32,8 +33,21 @@ class GateCheck:
         return self.refusal.hint if self.refusal else ""
 
 
+class Standing(Protocol):
+    """What is looked at: a `Packet`, or a row with these columns."""
+
+    @property
+    def packet_id(self) -> str: ...
+    @property
+    def state(self) -> PacketState: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def good_until(self) -> datetime | None: ...
+
+
 @dataclass(frozen=True)
-class _Signed:
+class Signed:
     """A signature that the broker verified when it came, and when its key counts; None for keys of the settings."""
 
     key_id: str
@@ -49,25 +63,36 @@ class _Signed:
 def require(session: Session, packet: Packet) -> None:
     """Fail closed: only what a scan has approved, not too long ago, whose ancestors stand, and that a key signed which
     counted then, leaves the broker."""
-    for each in look(session, packet):
-        if each.refusal is not None:
-            raise each.refusal
+    refuse(look(session, packet))
 
 
 def look(session: Session, packet: Packet) -> tuple[GateCheck, ...]:
     """Every check, in the order in which they refuse."""
     restated = select(Restatement.reason).where(Restatement.packet_id == packet.packet_id).scalar_subquery()
     now, due = session.execute(select(func.clock_timestamp(), restated)).one()
+    return judge(packet, now, due, tuple(_signatures(session, packet.packet_id)))
+
+
+def judge(packet: Standing, now: datetime, due: str | None, signed: Sequence[Signed]) -> tuple[GateCheck, ...]:
+    """The same of what was read already, at ``now`` by the database's clock. ``due``: why the packet is about to be
+    quarantined, if it is."""
     return (
         _not_revoked(packet),
         _approved(packet),
         _lineage(packet, due),
         _fresh(packet, now),
-        _counted(tuple(_signatures(session, packet.packet_id))),
+        _counted(signed),
     )
 
 
-def _not_revoked(packet: Packet) -> GateCheck:
+def refuse(checks: Sequence[GateCheck]) -> None:
+    """Raise what the first check that does not hold answers a pull."""
+    for each in checks:
+        if each.refusal is not None:
+            raise each.refusal
+
+
+def _not_revoked(packet: Standing) -> GateCheck:
     asks = "nobody took it back"
     if packet.state != PacketState.REVOKED:
         return GateCheck("not-revoked", asks, Outcome.PASS, "no statement of its state says so")
@@ -75,7 +100,7 @@ def _not_revoked(packet: Packet) -> GateCheck:
     return GateCheck("not-revoked", asks, Outcome.FAIL, f"revoked: {packet.reason}", refusal)
 
 
-def _approved(packet: Packet) -> GateCheck:
+def _approved(packet: Standing) -> GateCheck:
     asks = "a scan passed, and reviewers agreed where they are asked"
     why = f": {packet.reason}" if packet.reason else ""
     if packet.state in PULLABLE:
@@ -88,7 +113,7 @@ def _approved(packet: Packet) -> GateCheck:
     return GateCheck("approved", asks, Outcome.NOT_RUN if open_ else Outcome.FAIL, f"{packet.state}{why}", refusal)
 
 
-def _lineage(packet: Packet, due: str | None) -> GateCheck:
+def _lineage(packet: Standing, due: str | None) -> GateCheck:
     asks = "no ancestor was taken back since"
     if due is None:
         return GateCheck("ancestors", asks, Outcome.PASS, "no ancestor's end waits to be stated")
@@ -96,7 +121,7 @@ def _lineage(packet: Packet, due: str | None) -> GateCheck:
     return GateCheck("ancestors", asks, Outcome.FAIL, due, refusal)
 
 
-def _fresh(packet: Packet, now: datetime) -> GateCheck:
+def _fresh(packet: Standing, now: datetime) -> GateCheck:
     asks = "the verdict is not too old"
     if packet.good_until is None:
         return GateCheck("verdict-in-force", asks, Outcome.NOT_RUN, "there is no passed verdict with an end")
@@ -107,7 +132,7 @@ def _fresh(packet: Packet, now: datetime) -> GateCheck:
     return GateCheck("verdict-in-force", asks, Outcome.FAIL, f"was good until {until}", refusal)
 
 
-def _counted(signed: Sequence[_Signed]) -> GateCheck:
+def _counted(signed: Sequence[Signed]) -> GateCheck:
     """At least one signature was here before its key was revoked. Holders whom the settings name are not judged."""
     asks = "a key signed it that counted when it came"
     good = [each for each in signed if each.fault is None]
@@ -119,7 +144,7 @@ def _counted(signed: Sequence[_Signed]) -> GateCheck:
     return GateCheck("signer-counts", asks, Outcome.FAIL, why, refusal)
 
 
-def _signatures(session: Session, packet_id: str) -> Iterator[_Signed]:
+def _signatures(session: Session, packet_id: str) -> Iterator[Signed]:
     wanted = (
         select(
             PacketSignature.key_id,
@@ -135,4 +160,4 @@ def _signatures(session: Session, packet_id: str) -> Iterator[_Signed]:
     )
     for row in session.execute(wanted):
         validity = Validity(row.not_before, row.not_after, row.revoked) if row.known else None
-        yield _Signed(row.key_id, row.created, validity)
+        yield Signed(row.key_id, row.created, validity)

@@ -1,29 +1,30 @@
 """Taking a packet in: verified first, stored and receipted in one transaction, scanned before anybody can pull it."""
 
 import base64
-from collections.abc import Collection
+from collections.abc import Collection, Set
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.models import Job, JobKind, JobState, Packet, PacketSignature, PacketState, Role
-from broker.services import attestations, feed, jobs, keyring, lineage, packets, quotas, tlog
+from broker.services import attestations, entering, feed, jobs, keyring, lineage, packets, quotas
 from broker.services.agents import PUBLISHING, Principal, Standing, trusted
+from broker.services.entering import Entry
 from broker.services.quotas import NO_QUOTA, Quota
 from broker.services.scopes import home
-from broker.storage import BlobStore
+from broker.storage import BlobStore, Bytes, Draft
 from m2kt.client.predicates import RECEIPT
 from m2kt.errors import Conflict, Forbidden, UsageError
-from m2kt.log.entries import PUBLICATION
-from m2kt.packet import Limits, PacketKind, canonical
+from m2kt.packet import Limits, PacketKind
 from m2kt.packet import Packet as Content
 from m2kt.packet.container import Parts, pack, unpack
 from m2kt.signing import dsse
-from m2kt.signing.keys import KeyId, PrivateKey, TrustStore
-from m2kt.signing.packets import VerifiedPacket, verify_packet
+from m2kt.signing.keys import KeyId, PrivateKey, Trusted, TrustStore
+from m2kt.signing.packets import Claim, VerifiedPacket, claim_packet
 from m2kt.signing.statement import PAYLOAD_TYPE
 
 
@@ -38,6 +39,8 @@ class Desk:
     quota: Quota = NO_QUOTA
     patience: timedelta = timedelta(days=1)
     """How long an upload in parts may rest."""
+    aside: Executor | None = None
+    """Threads for what can be computed beside a request's own."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Published:
     fresh: bool
     content: VerifiedPacket | None = None
     """What was sent, verified; none where an earlier answer is repeated."""
+    signatures: list[PacketSignature] | None = None
+    """All that the packet has, where they are at hand."""
 
 
 ALONE = frozenset(PacketKind) - {PacketKind.EXCHANGE}
@@ -57,27 +62,32 @@ EXCHANGES = "exchanges/"
 
 @dataclass(frozen=True)
 class _Upload:
-    """A verified upload: the bytes, and each trusted key's signature on them."""
+    """The bytes, and each trusted key's signature on what they claim to be."""
 
-    data: bytes
+    data: Bytes
     digest: str
-    verified: VerifiedPacket
+    claim: Claim
     envelope: dsse.Envelope
     signatures: dict[KeyId, dsse.Signature]
+    at: datetime
 
 
 def publish(
     session: Session,
     desk: Desk,
-    data: bytes,
+    data: bytes | bytearray,
     *,
     publisher: Principal,
     project: str | None = None,
     roles: Collection[Role] = PUBLISHING,
     kinds: Collection[PacketKind] = ALONE,
     digest: str | None = None,
+    at: datetime | None = None,
+    expected: bool = False,
 ) -> Published:
-    """Take a packet in, or add its new signatures to the one that is there. ``digest``: of ``data``, if it is known.
+    """Take a packet in, or add its new signatures to the one that is there. ``digest``: of ``data``, if it is known;
+    ``at``: when ``publisher`` was told from others, by the database's clock; ``expected``: whether the store's
+    `BlobStore.expecting` was done then.
 
     Idempotent by packet id. A name and version belong to the first packet that has them, for ever, and a name to the
     first project that used it. ``roles`` are those whose signatures count, ``kinds`` those that may come this way.
@@ -87,22 +97,68 @@ def publish(
             f"{publisher.name} has the role {publisher.role}; this needs one of: {', '.join(sorted(roles))}"
         )
     where = home(publisher.project, project)
-    upload = _verify(session, desk, data, digest or _digest(data), publisher, where, roles)
-    packet = upload.verified.packet
-    _require_way(packet, kinds)
-    # One lock per name: equal ids have equal names, so neither a twin nor a rival can slip in between.
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(packet.manifest.name, 0))))
-    held = session.get(Packet, packet.packet_id, with_for_update={"key_share": True})
+    digest, at = digest or _digest(data), at or keyring.now(session)
+    draft = desk.store.begin(data, digest, expected=expected)
+    try:
+        upload = _verify(session, desk, data, digest, at, publisher, where, roles)
+        _require_way(upload.claim.packet, kinds)
+        published = _take_in(session, desk, upload, draft, publisher, where)
+    finally:
+        draft.drop()
+    return published
+
+
+def _take_in(
+    session: Session, desk: Desk, upload: _Upload, draft: Draft, publisher: Principal, where: str
+) -> Published:
+    packet = upload.claim.packet
+    if quotas.limits(desk.quota, publisher):
+        entering.lock(session, packet.manifest.name)
+        if session.get(Packet, packet.packet_id) is None:
+            quotas.require(session, desk.quota, publisher, upload.digest, len(upload.data))
+    checked: list[VerifiedPacket] = []
+
+    def check() -> None:
+        """While the database writes: nothing of that lasts unless the tensors are those that were signed for."""
+        checked.append(upload.claim.verified())
+        draft.confirm()
+
+    entered = entering.enter(session, desk.key, _entry(upload, publisher, where), draft, meanwhile=check)
+    if entered is None:
+        return Published(_known(session, desk, upload, publisher, where), fresh=False, content=checked[0])
+    if packet.manifest.parents:
+        # Last: until the commit, nobody can be taken back.
+        lineage.link(session, entered[0], packet.manifest.parents, publisher.scope)
+    draft.finish()
+    return Published(entered[0], fresh=True, content=checked[0], signatures=entered[1])
+
+
+def _entry(upload: _Upload, publisher: Principal, where: str) -> Entry:
+    return Entry(
+        upload.claim.packet,
+        upload.envelope,
+        upload.signatures,
+        len(upload.data),
+        upload.digest,
+        where,
+        publisher.name,
+        publisher.key_id,
+        upload.at,
+    )
+
+
+def _known(session: Session, desk: Desk, upload: _Upload, publisher: Principal, where: str) -> Packet:
+    """The packet that is there, with the upload's new signatures; or what is in the way of this one."""
+    packet_id = upload.claim.packet.packet_id
+    held = session.get(Packet, packet_id, with_for_update={"key_share": True}, populate_existing=True)
     if held is None:
-        _refuse_taken_reference(session, upload, where)
-        quotas.require(session, desk.quota, publisher, upload.digest, len(data))
-        return Published(_store(session, desk, upload, publisher, where), fresh=True, content=upload.verified)
+        raise _taken(session, upload, where)
     if held.project != where:
-        raise Conflict(f"packet {packet.packet_id} is another project's", hint="Publish one of your own.")
+        raise Conflict(f"packet {packet_id} is another project's", hint="Publish one of your own.")
     if held.state != PacketState.REVOKED:
         _add_signatures(session, desk, held, upload, publisher)
         _ensure_scan(session, held, publisher)
-    return Published(held, fresh=False, content=upload.verified)
+    return held
 
 
 def _require_way(packet: Content, kinds: Collection[PacketKind]) -> None:
@@ -114,15 +170,16 @@ def _require_way(packet: Content, kinds: Collection[PacketKind]) -> None:
         raise UsageError(f"{reference}: names under {EXCHANGES} belong to exchanges", hint="Choose another name.")
 
 
-def _digest(data: bytes) -> str:
+def _digest(data: Bytes) -> str:
     return f"sha256:{sha256(data).hexdigest()}"
 
 
 def _verify(
     session: Session,
     desk: Desk,
-    data: bytes,
+    data: bytes | bytearray,
     digest: str,
+    at: datetime,
     publisher: Principal,
     project: str,
     roles: Collection[Role],
@@ -131,11 +188,22 @@ def _verify(
     limits = Limits(max_packet_bytes=desk.max_bytes)
     envelope = dsse.Envelope.from_bytes(unpack(data, limits).envelope)
     claimed = {publisher.key_id, *(each.keyid for each in envelope.signatures)}
-    trust = trusted(session, desk.standing, claimed, roles, project)
-    verified = verify_packet(data, trust, limits)
-    counted = trust.require_valid(verified.key_ids, keyring.now(session))
+    trust = _trust(session, desk, claimed, publisher, roles, project)
+    claim = claim_packet(data, trust, limits, desk.aside)
+    counted = trust.require_valid(claim.key_ids, at)
     signatures = {who: each for who, each in _signatures(envelope, trust).items() if who in counted}
-    return _Upload(data, digest, verified, envelope, signatures)
+    return _Upload(data, digest, claim, envelope, signatures, at)
+
+
+def _trust(
+    session: Session, desk: Desk, claimed: Set[str], publisher: Principal, roles: Collection[Role], project: str
+) -> TrustStore:
+    """Who publishes was just told from all others; only for other agents' keys the database is asked."""
+    if claimed <= {publisher.key_id, *desk.standing}:
+        mine = [publisher] if publisher.key_id not in desk.standing else []
+        named = [each for each in desk.standing.values() if each.key_id in claimed and each.role in roles]
+        return TrustStore(Trusted(each.key, each.validity) for each in [*mine, *named])
+    return trusted(session, desk.standing, claimed, roles, project)
 
 
 def _signatures(envelope: dsse.Envelope, trust: TrustStore) -> dict[KeyId, dsse.Signature]:
@@ -143,46 +211,15 @@ def _signatures(envelope: dsse.Envelope, trust: TrustStore) -> dict[KeyId, dsse.
     return {who: each for who, each in zip(signers, envelope.signatures, strict=True) if who is not None}
 
 
-def _refuse_taken_reference(session: Session, upload: _Upload, project: str) -> None:
-    manifest = upload.verified.packet.manifest
+def _taken(session: Session, upload: _Upload, project: str) -> Conflict:
+    """Why a packet that is not here could not enter."""
+    manifest = upload.claim.packet.manifest
     elsewhere = select(Packet.packet_id).where(Packet.name == manifest.name, Packet.project != project).limit(1)
     if session.scalar(elsewhere) is not None:
-        raise Conflict(f"the name {manifest.name} is another project's", hint="Publish under a name of your own.")
+        return Conflict(f"the name {manifest.name} is another project's", hint="Publish under a name of your own.")
     taken = select(Packet.packet_id).where(Packet.name == manifest.name, Packet.version == manifest.version)
-    other = session.scalar(taken)
-    if other is not None:
-        raise Conflict(f"{manifest.reference} is packet {other} already", hint="Publish under a new version.")
-
-
-def _store(session: Session, desk: Desk, upload: _Upload, publisher: Principal, project: str) -> Packet:
-    verified = upload.verified.packet
-    manifest = canonical.loads(verified.manifest_bytes, max_bytes=len(verified.manifest_bytes))
-    desk.store.put(session, upload.data, upload.digest)
-    packet = Packet(
-        packet_id=verified.packet_id,
-        kind=manifest["kind"],
-        name=manifest["name"],
-        version=manifest["version"],
-        domain=f"{manifest['domain']['name']}@{manifest['domain']['version']}",
-        teacher=manifest["teacher"],
-        manifest=manifest,
-        project=project,
-        publisher=publisher.name,
-        publisher_key=publisher.key_id,
-        size=len(upload.data),
-        content_sha256=upload.digest,
-    )
-    session.add(packet)
-    session.flush()
-    session.refresh(packet)
-    tlog.append(session, PUBLICATION, upload.envelope.pae)
-    _write_signatures(session, packet, upload.signatures)
-    _write_receipt(session, desk, packet, publisher)
-    feed.note(session, feed.PUBLISHED, packet.packet_id, packet.name, packet.version, holds=packet.kind)
-    _ensure_scan(session, packet, publisher)
-    # Last: until the commit, nobody can be taken back.
-    lineage.link(session, packet, manifest["parents"], publisher.scope)
-    return packet
+    other = session.scalars(taken).one()
+    return Conflict(f"{manifest.reference} is packet {other} already", hint="Publish under a new version.")
 
 
 def _add_signatures(session: Session, desk: Desk, packet: Packet, upload: _Upload, publisher: Principal) -> None:

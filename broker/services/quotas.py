@@ -21,9 +21,14 @@ class Quota:
 NO_QUOTA = Quota()
 
 
+def limits(quota: Quota, agent: Principal) -> bool:
+    """Whether this agent has a quota at all."""
+    return agent.role != Role.ADMIN and quota != NO_QUOTA
+
+
 def require(session: Session, quota: Quota, agent: Principal, digest: str, octets: int) -> None:
     """`QuotaExceeded` unless another packet of ``octets`` bytes fits. An agent's requests are judged one by one."""
-    if agent.role == Role.ADMIN or quota == NO_QUOTA:
+    if not limits(quota, agent):
         return
     lock = func.hashtextextended(f"quota:{agent.name}", 0)
     session.execute(select(func.pg_advisory_xact_lock(lock)))

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from broker.models import Account, SignIn
 from broker.services import rates
+from broker.storage.driver import driver
 from m2kt.errors import RateLimited
 
 NOW = func.clock_timestamp()
@@ -35,7 +36,7 @@ def throttle(session: Session, name: str, address: str) -> None:
     """
     who = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     for caller, most in ((f"sign-in {who} {address}", TRIES_HERE), (f"sign-in {who}", TRIES)):
-        left = rates.spend(session, caller, most)
+        left = rates.spend(driver(session), caller, most)
         if left.retry_after:
             raise RateLimited(
                 "too many passwords were tried for this account",

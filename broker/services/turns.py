@@ -99,7 +99,7 @@ def _confidences(text: str, count: int) -> NDArray[np.float32]:
 
 
 def publish(
-    session: Session, desk: Desk, exchange_id: uuid.UUID, number: int, data: bytes, *, by: Principal
+    session: Session, desk: Desk, exchange_id: uuid.UUID, number: int, data: bytes | bytearray, *, by: Principal
 ) -> Published:
     """Take in what a peer predicts for the samples that it teaches: a packet like any other, and exactly its turn."""
     where = rounds.get(session, exchange_id).project

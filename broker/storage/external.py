@@ -3,8 +3,9 @@
 ``pending_blobs`` names every object that may lie outside without a packet that refers to it:
 
 1. `_expect` upserts its row with the database's present time, and commits, before a byte is written;
-2. the object is put;
-3. `_refer` deletes the row and inserts the blob's, in the transaction that makes the packet.
+2. the object is drafted, while others check what is in it;
+3. `_refer` deletes the row and inserts the blob's, in the transaction that makes the packet;
+4. the draft gets its name, before that transaction commits.
 
 The collector takes rows that are older than the grace, *locks* them, looks whether a blob's row exists, and removes the
 object while it holds the lock. So the two meet at the row: when the collector was first, `_refer` finds no row and
@@ -15,23 +16,34 @@ clocks of hosts decide nothing. A crash anywhere leaves a row, and so garbage th
 
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import pairwise
 
 from sqlalchemy import column, delete, exists, func, select, table, text
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
-from broker.storage import Bytes
-from broker.storage.objects import Objects
+from broker.storage import Bytes, Order
+from broker.storage.driver import driver
+from broker.storage.objects import Objects, Sheet
 from broker.storage.postgres import PostgresBlobs
 from m2kt.errors import StorageAway
 
 BITE = 50
 PART_DIGITS = 20
+WRITERS = 8
+"""Threads that write beside the requests' own."""
 
 _blobs = table("blobs", column("sha256"), column("size"))
 _pending = table("pending_blobs", column("sha256"), column("since"))
 _NOW = func.clock_timestamp()
+_EXPECT = (
+    "INSERT INTO pending_blobs (sha256) VALUES (%(digest)s) "
+    "ON CONFLICT (sha256) DO UPDATE SET since = clock_timestamp()"
+)
+_REFER = """
+    WITH expected AS (DELETE FROM pending_blobs WHERE sha256 = %(digest)s RETURNING sha256)
+    INSERT INTO blobs (sha256, size) SELECT sha256, %(size)s FROM expected ON CONFLICT DO NOTHING
+"""
 
 
 class ExternalBlobs:
@@ -39,26 +51,39 @@ class ExternalBlobs:
 
     def __init__(self, objects: Objects, sessions: sessionmaker[Session]) -> None:
         self._objects, self._sessions, self._former = objects, sessions, PostgresBlobs()
+        self._writers = ThreadPoolExecutor(WRITERS, "blobs")
+        self._done: Future[None] = Future()
+        self._done.set_result(None)
+
+    def expecting(self, digest: str) -> Order:
+        return Order(_EXPECT, {"digest": digest})
+
+    def begin(self, data: Bytes, digest: str, *, expected: bool = False) -> "_Outside":
+        told = self._done if expected else self._writers.submit(self._expect_apart, digest)
+        sheet = self._writers.submit(self._write, told, data, digest)
+        return _Outside(self, self._writers, digest, len(data), told, sheet)
 
     def put(self, session: Session, data: Bytes, digest: str) -> None:
+        draft = self.begin(data, digest)
+        try:
+            draft.keep(session)
+            draft.confirm()
+            draft.finish()
+        finally:
+            draft.drop()
+
+    def _write(self, told: "Future[None]", data: Bytes, digest: str) -> Sheet:
+        told.result()
+        return self._objects.draft(_name(digest), data)
+
+    def _expect_apart(self, digest: str) -> None:
         with self._sessions.begin() as apart:
-            self._expect(apart, digest)
-        self._objects.put(_name(digest), data)
-        self._refer(session, digest, len(data))
+            _expect(apart, digest)
 
-    def _expect(self, session: Session, digest: str) -> None:
-        row = insert(_pending).values(sha256=digest)
-        session.execute(row.on_conflict_do_update(index_elements=["sha256"], set_={"since": _NOW}))
-
-    def _refer(self, session: Session, digest: str, size: int) -> None:
-        expected = session.execute(
-            delete(_pending).where(_pending.c.sha256 == digest).returning(_pending.c.sha256)
-        ).first()
-        if expected is None and not session.scalar(select(exists().where(_blobs.c.sha256 == digest))):
-            with self._sessions.begin() as apart:  # what was put after it was collected is garbage again
-                self._expect(apart, digest)
-            raise StorageAway("the bytes were collected as abandoned before their packet was stored")
-        session.execute(insert(_blobs).values(sha256=digest, size=size).on_conflict_do_nothing())
+    def abandoned(self, digest: str) -> StorageAway:
+        """The error of a publication that the collector was faster than; what it put after that is garbage again."""
+        self._expect_apart(digest)
+        return StorageAway("the bytes were collected as abandoned before their packet was stored")
 
     def read(self, session: Session, digest: str, start: int, stop: int) -> Iterator[bytes]:
         found = self._objects.get(_name(digest), start, stop)
@@ -71,7 +96,7 @@ class ExternalBlobs:
 
     def delete(self, session: Session, digest: str) -> None:
         self._former.delete(session, digest)
-        self._expect(session, digest)  # the collector removes the object, once nobody can be reading it
+        _expect(session, digest)  # the collector removes the object, once nobody can be reading it
 
     def collect(self, session: Session, grace_seconds: float) -> int:
         old = _pending.c.since < _NOW - text("make_interval(secs => :grace)").bindparams(grace=grace_seconds)
@@ -105,6 +130,57 @@ class ExternalBlobs:
     def discard(self, session: Session, upload: uuid.UUID) -> None:
         self._objects.clear(_folder(upload))
         self._former.discard(session, upload)
+
+
+def _expect(session: Session, digest: str) -> None:
+    driver(session).execute(_EXPECT, {"digest": digest})
+
+
+class _Outside:
+    """The `broker.storage.Draft` of bytes that threads of the store write."""
+
+    def __init__(
+        self,
+        store: ExternalBlobs,
+        writers: Executor,
+        digest: str,
+        size: int,
+        told: "Future[None]",
+        sheet: "Future[Sheet]",
+    ) -> None:
+        self._store, self._writers, self._told, self.sheet = store, writers, told, sheet
+        self._order = Order(_REFER, {"digest": digest, "size": size})
+        self._digest = digest
+        self._kept: Future[None] | None = None
+
+    def confirm(self) -> None:
+        self._kept = self._writers.submit(lambda: self.sheet.result().keep())
+
+    def order(self) -> Order:
+        self._told.result()
+        return self._order
+
+    def keep(self, session: Session) -> None:
+        order = self.order()
+        driver(session).execute(order.sql, order.values)
+        if not session.scalar(select(exists().where(_blobs.c.sha256 == self._digest))):
+            raise self.lost()
+
+    def lost(self) -> StorageAway:
+        return self._store.abandoned(self._digest)
+
+    def finish(self) -> None:
+        assert self._kept is not None, "it was not confirmed"
+        self._kept.result()
+
+    def drop(self) -> None:
+        if self._kept is None:
+            self.sheet.add_done_callback(_drop)
+
+
+def _drop(sheet: "Future[Sheet]") -> None:
+    if not sheet.cancelled() and sheet.exception() is None:
+        sheet.result().drop()
 
 
 def _name(digest: str) -> str:

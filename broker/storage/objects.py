@@ -2,9 +2,10 @@
 
 import os
 import shutil
-import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Protocol
@@ -16,8 +17,24 @@ from m2kt.files import sync_directory
 PIECE = 1024 * 1024
 
 
+class Sheet(Protocol):
+    """An object on its way: nobody sees it before it is `keep`-t."""
+
+    def keep(self) -> None:
+        """Whole and durable under its name when this returns; what was there before is replaced at once."""
+        ...
+
+    def drop(self) -> None:
+        """Leave nothing of it; after `keep` it changes nothing."""
+        ...
+
+
 class Objects(Protocol):
     """Objects by name. Names are made by us: lower-case hex, digits and slashes."""
+
+    def draft(self, name: str, data: Bytes) -> Sheet:
+        """Do all that takes long without touching what lies under ``name``; again and again, from several threads."""
+        ...
 
     def put(self, name: str, data: Bytes) -> None:
         """Whole and durable when this returns, or not there; what was there before is replaced at once."""
@@ -43,17 +60,20 @@ class FileObjects:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def put(self, name: str, data: Bytes) -> None:
+    def draft(self, name: str, data: Bytes) -> "_FileSheet":
         path = self._root / name
+        sheet = _FileSheet(path.with_name(f"{_drafts(path.name)}{uuid.uuid4().hex}"), path)
         with _named_errors():
             _make_folder(path.parent)
-            draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
             try:
-                _write(draft, data)
-                draft.rename(path)
-                sync_directory(path.parent)
-            finally:
-                draft.unlink(missing_ok=True)
+                _write(sheet.draft, data)
+            except BaseException:
+                sheet.drop()
+                raise
+        return sheet
+
+    def put(self, name: str, data: Bytes) -> None:
+        self.draft(name, data).keep()
 
     def get(self, name: str, start: int, stop: int) -> Iterator[bytes] | None:
         with suppress(FileNotFoundError), _named_errors():
@@ -61,11 +81,39 @@ class FileObjects:
         return None
 
     def delete(self, name: str) -> None:
+        """And its drafts, whose writers were killed."""
+        path = self._root / name
         with _named_errors():
-            (self._root / name).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            for each in path.parent.glob(f"{_drafts(path.name)}*"):
+                each.unlink(missing_ok=True)
 
     def clear(self, prefix: str) -> None:
         shutil.rmtree(self._root / prefix, ignore_errors=True)
+
+
+def _drafts(name: str) -> str:
+    return f".{name}."
+
+
+@dataclass(frozen=True)
+class _FileSheet:
+    """A draft whose bytes are on the disk, beside the name that it will have."""
+
+    draft: Path
+    path: Path
+
+    def keep(self) -> None:
+        with _named_errors():
+            try:
+                self.draft.rename(self.path)
+            except FileNotFoundError:  # the collector took it for one that a killed broker left behind
+                raise StorageAway("the bytes were collected as abandoned before their packet was stored") from None
+            sync_directory(self.path.parent)
+
+    def drop(self) -> None:
+        with suppress(OSError):
+            self.draft.unlink(missing_ok=True)
 
 
 def _make_folder(path: Path) -> None:

@@ -7,6 +7,7 @@ Postgres' binary format (COPY, binary cursors): the text format would double and
 
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import column, delete, table
@@ -14,7 +15,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from broker.storage import Bytes
+from broker.storage.driver import driver
 from broker.storage.pieces import pieces
+from m2kt.errors import M2KTError, StorageAway
 
 CHUNK = 256 * 1024
 
@@ -33,6 +36,12 @@ ON CONFLICT (upload_id, start) DO UPDATE SET data = excluded.data
 class PostgresBlobs:
     """The `broker.storage.BlobStore` that writes in the caller's own transaction: nothing can be left over."""
 
+    def expecting(self, digest: str) -> None:
+        return None
+
+    def begin(self, data: Bytes, digest: str, *, expected: bool = False) -> "_Held":
+        return _Held(self, data, digest)
+
     def put(self, session: Session, data: Bytes, digest: str) -> None:
         fresh = session.execute(
             upsert(_blobs).values(sha256=digest, size=len(data)).on_conflict_do_nothing().returning(_blobs.c.sha256)
@@ -40,7 +49,7 @@ class PostgresBlobs:
         if not fresh:
             return
         view = memoryview(data)
-        with _driver(session).cursor() as cursor, cursor.copy(_COPY) as copy:
+        with driver(session).cursor() as cursor, cursor.copy(_COPY) as copy:
             copy.set_types(["text", "int4", "bytea"])
             for at in range(0, len(view), CHUNK):
                 copy.write_row((digest, at // CHUNK, view[at : at + CHUNK]))
@@ -60,7 +69,7 @@ class PostgresBlobs:
         return 0  # bytes and what refers to them come and go in one transaction
 
     def append(self, session: Session, upload: uuid.UUID, start: int, data: Bytes) -> None:
-        with _driver(session).cursor() as cursor:
+        with driver(session).cursor() as cursor:
             for at, piece in pieces(data):
                 cursor.execute(_KEEP_PART, (upload, start + at, piece))
 
@@ -71,13 +80,34 @@ class PostgresBlobs:
         session.execute(delete(_parts).where(_parts.c.upload_id == upload))
 
 
-def _driver(session: Session) -> Any:
-    """psycopg's connection of the session's transaction; what the session has pending goes first."""
-    session.flush()
-    return session.connection().connection.driver_connection
+@dataclass(frozen=True)
+class _Held:
+    """Bytes that wait in memory for the transaction that will hold them."""
+
+    store: PostgresBlobs
+    data: Bytes
+    digest: str
+
+    def confirm(self) -> None:
+        """They are written with the rest."""
+
+    def order(self) -> None:
+        return None
+
+    def keep(self, session: Session) -> None:
+        self.store.put(session, self.data, self.digest)
+
+    def lost(self) -> M2KTError:
+        return StorageAway(f"the bytes of {self.digest} went away while they were stored")
+
+    def finish(self) -> None:
+        """The commit does it."""
+
+    def drop(self) -> None:
+        """The rollback did it."""
 
 
 def _fetched(session: Session, query: str, *values: object) -> list[Any]:
-    with _driver(session).cursor(binary=True) as cursor:
+    with driver(session).cursor(binary=True) as cursor:
         found: Sequence[Any] = cursor.execute(query, values).fetchall()
         return list(found)

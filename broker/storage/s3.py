@@ -25,6 +25,10 @@ class S3Objects:
         self._client: Any = boto3.session.Session().client("s3", config=config)
         self._bucket, self._prefix = bucket, prefix
 
+    def draft(self, name: str, data: Bytes) -> "_S3Sheet":
+        self.put(name, data)
+        return _S3Sheet()
+
     def put(self, name: str, data: Bytes) -> None:
         body = data if isinstance(data, bytes) else bytes(data)
         with _named_errors():
@@ -52,6 +56,16 @@ class S3Objects:
             for page in pages.paginate(Bucket=self._bucket, Prefix=f"{self._prefix}{prefix}/"):
                 for each in page.get("Contents", ()):
                     self._client.delete_object(Bucket=self._bucket, Key=each["Key"])
+
+
+class _S3Sheet:
+    """S3 has no drafts that could be renamed. What was put replaced equal bytes, or is named in ``pending_blobs``."""
+
+    def keep(self) -> None:
+        """It is."""
+
+    def drop(self) -> None:
+        """The collector does it."""
 
 
 def _pieces(body: Any, length: int) -> Iterator[bytes]:

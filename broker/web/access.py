@@ -1,28 +1,31 @@
 """Who may call what. Every route says it with one dependency, `allow` or `anyone`; a test and OpenAPI read the same."""
 
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Annotated
 
 from fastapi import Depends, Request
-from sqlalchemy import Row, text
-from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from broker.db import transaction
+from broker.db import Driver, transaction
 from broker.models import Role
 from broker.services import agents, rates
 from broker.services.agents import Principal
-from broker.services.callers import Callers
+from broker.services.callers import Callers, Told
 from broker.services.rates import Allowance
 from broker.services.scopes import EVERYWHERE, Scope
 from broker.settings import Settings
+from broker.storage import Order
 from broker.web import guard
 from broker.web.context import BodyDep, Context, ContextDep
-from m2kt.errors import Forbidden, M2KTError, RateLimited, RequestUnsigned
+from broker.web.reading import Reading
+from m2kt.errors import Forbidden, M2KTError, RateLimited, RequestUnsigned, UnknownKey
 from m2kt.signing.http import SignedRequest, Target, parse_and_verify
-from m2kt.signing.keys import PublicKey
+from m2kt.signing.keys import KeyId, PublicKey
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -31,46 +34,78 @@ WITHOUT_SESSION = frozenset({"/v1/session", "/v1/agents/{name}/rotate"})
 the key itself and takes it from nobody."""
 
 
+STORING = frozenset({"/v1/packets"})
+"""Routes whose body is stored as it is, under the digest that is signed."""
+
+
 @dataclass(frozen=True)
 class Signed:
     """A caller whose signature holds for the head of the request; the body is still to be compared."""
 
     principal: Principal
     request: SignedRequest
-
-
-_WITHOUT_WAITING = text("SET LOCAL synchronous_commit = off")
-"""A nonce that a crash of Postgres could forget within its first second would let a read be repeated, which changes
-nothing; waiting for the disk would be a good part of a small pull."""
+    at: datetime
+    """When its head was here, by the database's clock."""
 
 
 def verify_head(request: Request, context: ContextDep) -> Signed:
-    """Who calls. The nonce is burnt in its own transaction: a request that is refused cannot be repeated either.
+    """Who calls. The nonce is burnt by a transaction of its own: a request that is refused cannot be repeated either.
     What the caller has left is counted there, too, and stands in every answer (`broker.web.limits.RateHeaders`)."""
-    callers = context.callers
-    alone = request.method in SAFE_METHODS or request.scope["route"].path in WITHOUT_SESSION
-    with transaction(context.sessions) as session:
-        if request.method in SAFE_METHODS:
-            session.execute(_WITHOUT_WAITING)
-        signed = parse_and_verify(
-            target_of(request, context.settings),
-            request.headers,
-            lambda key: callers.key(session, key),
-            int(time.time()),
-        )
-        outcome = _judged(callers, callers.burn(session, signed), signed, alone)
-        allowance = _allowance(session, outcome, context.settings.requests_per_minute)
+    return _told(request, context, None)
+
+
+def _told(request: Request, context: Context, signed: SignedRequest | None) -> Signed:
+    """The caller of a request, whose signature was verified if ``signed`` is there."""
+    callers, safe = context.callers, request.method in SAFE_METHODS
+    alone = safe or request.scope["route"].path in WITHOUT_SESSION
+    with context.single.connection() as connection:
+        signed = signed or _verified(request, context, lambda key: callers.key(connection, key))
+        also = _announced(request, context, signed) if not safe else None
+        row = callers.burn(connection, signed, durable=not safe, also=also)
+        outcome = _judged(callers, row, signed, alone)
+        allowance = _allowance(connection, outcome, context.settings.requests_per_minute)
     request.state.allowance = allowance
     if isinstance(outcome, M2KTError):
         raise outcome
     if allowance and allowance.retry_after:
         raise RateLimited(f"{outcome.name} may send {allowance.limit} requests a minute")
-    return Signed(outcome, signed)
+    return Signed(outcome, signed, row.now)
 
 
-def _judged(
-    callers: Callers, row: Row[tuple[object, ...]], signed: SignedRequest, alone: bool
-) -> Principal | M2KTError:
+def _verified(request: Request, context: Context, lookup: Callable[[KeyId], PublicKey | None]) -> SignedRequest:
+    return parse_and_verify(target_of(request, context.settings), request.headers, lookup, int(time.time()))
+
+
+async def start_reading(request: Request, context: ContextDep) -> AsyncIterator[Reading]:
+    """The body of an upload."""
+    reading = Reading(request)
+    try:
+        yield reading
+    finally:
+        await reading.stop()
+
+
+ReadingDep = Annotated[Reading, Depends(start_reading, scope="function")]
+
+
+async def verify_upload(request: Request, context: ContextDep, reading: ReadingDep) -> Signed:
+    """The same for an upload. Once a known key has signed for the body, its beginning is read while the database is
+    asked about the caller; nobody else has a byte read."""
+    signed = None
+    with suppress(UnknownKey):  # whom the database may know
+        signed = _verified(request, context, context.callers.remembered)
+        reading.begin()
+    return await run_in_threadpool(_told, request, context, signed)
+
+
+def _announced(request: Request, context: Context, signed: SignedRequest) -> Order | None:
+    """What the store wants to be told before the body is there: it rides along, so that nobody has to wait for it."""
+    if request.scope["route"].path not in STORING:
+        return None
+    return context.desk.store.expecting(f"sha256:{signed.content_digest.hex()}")
+
+
+def _judged(callers: Callers, row: Told, signed: SignedRequest, alone: bool) -> Principal | M2KTError:
     """The caller, or why it may not call: to be raised after the commit."""
     try:
         return callers.judge(row, signed, alone=alone)
@@ -78,11 +113,11 @@ def _judged(
         return error
 
 
-def _allowance(session: Session, caller: Principal | M2KTError, per_minute: int) -> Allowance | None:
+def _allowance(connection: Driver, caller: Principal | M2KTError, per_minute: int) -> Allowance | None:
     """What a caller has left after this request; who may not call now spends nothing of the agent's."""
     if isinstance(caller, M2KTError) or caller.role == Role.ADMIN or not per_minute:
         return None
-    return rates.spend(session, caller.name, per_minute)
+    return rates.spend(connection, caller.name, per_minute)
 
 
 def target_of(request: Request, settings: Settings) -> Target:
@@ -163,7 +198,9 @@ class AllowedUpload:
 
     rule: Rule
 
-    async def __call__(self, request: Request, context: ContextDep, signed: SignedDep) -> Signed:
+    async def __call__(
+        self, request: Request, context: ContextDep, signed: Annotated[Signed, Depends(verify_upload)]
+    ) -> Signed:
         await self.rule.admit(request, context, signed.principal)
         return signed
 
@@ -203,7 +240,7 @@ def allow(*roles: Role) -> Allowed:
 
 
 def allow_upload(*roles: Role) -> AllowedUpload:
-    """The same for bodies that stream in: decided before a byte of them is read, which `read_upload` then hashes."""
+    """The same for bodies that stream in: decided while their beginning is read (`verify_upload`)."""
     return AllowedUpload(Rule(frozenset(roles)))
 
 

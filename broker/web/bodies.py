@@ -2,11 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from hashlib import sha256
 
 from fastapi import Request
 
-from broker.web.access import PeerDep, PublisherDep, Signed
+from broker.web.access import PeerDep, PublisherDep, ReadingDep, Signed
+from broker.web.reading import Reading
 from m2kt.errors import WrongMediaType
 
 
@@ -14,7 +14,7 @@ from m2kt.errors import WrongMediaType
 class Body:
     """A body of bytes, whose digest is the one that was signed."""
 
-    data: bytes
+    data: bytearray
     digest: str
     """``sha256:`` and hex."""
 
@@ -22,8 +22,8 @@ class Body:
 def binary_body(media_type: str) -> Callable[..., Awaitable[Body]]:
     """A dependency: a publisher's body of this type, hashed while it streams in and compared with what was signed."""
 
-    async def read(request: Request, signed: PublisherDep) -> Body:
-        return await _read(request, signed, media_type)
+    async def read(request: Request, reading: ReadingDep, signed: PublisherDep) -> Body:
+        return await _read(request, reading, signed, media_type)
 
     return read
 
@@ -31,24 +31,21 @@ def binary_body(media_type: str) -> Callable[..., Awaitable[Body]]:
 def peers_body(media_type: str) -> Callable[..., Awaitable[Body]]:
     """The same from a peer of an exchange."""
 
-    async def read(request: Request, signed: PeerDep) -> Body:
-        return await _read(request, signed, media_type)
+    async def read(request: Request, reading: ReadingDep, signed: PeerDep) -> Body:
+        return await _read(request, reading, signed, media_type)
 
     return read
 
 
-async def _read(request: Request, signed: Signed, media_type: str) -> Body:
+async def _read(request: Request, reading: Reading, signed: Signed, media_type: str) -> Body:
     _check_type(request, media_type)
-    pieces, digest = [], sha256()
-    async for piece in request.stream():
-        digest.update(piece)
-        pieces.append(piece)
-    signed.request.check_body(digest.digest())
-    return Body(b"".join(pieces), f"sha256:{digest.hexdigest()}")
+    data, digest = await reading.whole()
+    signed.request.check_body(digest)
+    return Body(data, f"sha256:{digest.hex()}")
 
 
 def _check_type(request: Request, media_type: str) -> None:
-    """Nothing said is fine, so are plain bytes; anything else is somebody's mistake, said before a byte is read."""
+    """Nothing said is fine, so are plain bytes; anything else is somebody's mistake, said before the rest is read."""
     told = request.headers.get("content-type", media_type).partition(";")[0].strip().lower()
     if told not in (media_type, "application/octet-stream"):
         raise WrongMediaType(f"the body is to be {media_type}")

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
-from broker.db import Ring, Sessions, transaction
+from broker.db import Ring, Sessions, Single, transaction
 from broker.services.callers import Callers
 from broker.services.publishing import Desk
 from broker.services.sequencer import Keeper
@@ -26,6 +26,10 @@ class Context:
     closing: Closing
     keeper: Keeper
     callers: Callers
+    single: Single
+    """For what every request begins with."""
+    reads: Sessions
+    """For what needs one statement: each is a transaction."""
 
 
 # What only hands something on is `async`: a plain function would cost a hop to the thread pool and back.

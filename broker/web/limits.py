@@ -65,7 +65,8 @@ class _Counted:
         if self._ended:
             return await self._receive()
         try:
-            message = await asyncio.wait_for(self._receive(), self._patience())
+            async with asyncio.timeout(self._patience()):  # `wait_for` makes a task of each piece
+                message = await self._receive()
         except TimeoutError:
             raise _cut(status.HTTP_408_REQUEST_TIMEOUT, "the body came too slowly, or stopped") from None
         self._received += len(message.get("body", b""))

@@ -1,11 +1,11 @@
 """``Idempotency-Key``: an answer that was given is given again."""
 
+import json
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from broker.services import idempotency
@@ -35,11 +35,11 @@ class Once:
             return None
         return JSONResponse(found.body["body"], found.status, {"Location": found.body["location"]})
 
-    def keep(self, session: Session, caller: Principal, fingerprint: str, response: Response, told: BaseModel) -> None:
+    def keep(self, session: Session, caller: Principal, fingerprint: str, response: Response) -> None:
         """Remember the answer that this request is about to get."""
         if self.key is not None:
-            said = {"location": response.headers["Location"], "body": told.model_dump(mode="json")}
-            idempotency.keep(session, caller.name, self.key, fingerprint, Answer(response.status_code or 200, said))
+            said = {"location": response.headers["Location"], "body": json.loads(bytes(response.body))}
+            idempotency.keep(session, caller.name, self.key, fingerprint, Answer(response.status_code, said))
 
 
 async def get_once(idempotency_key: IdempotencyKey = None) -> Once:

@@ -41,6 +41,9 @@ from m2kt.signing.keys import PrivateKey
 RELAY_SECONDS = 1.0
 """How long a row of the outbox waits at most when the replica that wrote it died."""
 
+COURTESY_SECONDS = 0.002
+"""The request that nudges is answered first: both want the interpreter."""
+
 QUIET_SECONDS = 5.0
 """After Redis did not answer. Workers look at the ledger every second all the same."""
 
@@ -116,7 +119,8 @@ class Upkeep:
 
     def _relay(self) -> None:
         while not self._leaving.is_set():
-            self._nudged.wait(RELAY_SECONDS)
+            if self._nudged.wait(RELAY_SECONDS):
+                self._leaving.wait(COURTESY_SECONDS)
             self._nudged.clear()
             try:
                 self._tell_all()

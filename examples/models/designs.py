@@ -65,9 +65,13 @@ def _qwen3(design: Design, tokenizer: PreTrainedTokenizerFast) -> PreTrainedMode
     )
 
 
+WHOLE_HEADS: dict[str, Any] = {"rotary_pct": 1.0}
+"""Rotary positions in all of a head; the configuration takes it, its signature does not name it."""
+
+
 def _neox(design: Design, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     return GPTNeoXForCausalLM(
-        GPTNeoXConfig(**_common(design, tokenizer), intermediate_size=4 * design.width, rotary_pct=1.0)
+        GPTNeoXConfig(**_common(design, tokenizer), intermediate_size=4 * design.width, **WHOLE_HEADS)
     )
 
 

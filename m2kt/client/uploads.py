@@ -1,19 +1,27 @@
-"""Publishing: at once what is small, in parts what is large. Both go on by themselves when a connection breaks."""
+"""Publishing: at once, or in parts. Both go on by themselves when a connection breaks.
+
+One request is faster than parts, which the broker writes twice; parts lose less when a connection breaks. So what is
+not very large is sent at once, and in parts as soon as that was interrupted.
+"""
 
 import itertools
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from typing import Any, TypeVar
 
 from m2kt.client.transport import Json, Transport, json_of
-from m2kt.errors import RateLimited, Unavailable, UploadGone, UploadOffset
+from m2kt.errors import BodyTimeout, RateLimited, Unavailable, UploadGone, UploadOffset
 
 PACKET = "application/vnd.m2kt.packet"
 PART = "application/partial-upload"
-AT_ONCE = 16 * 2**20
+AT_ONCE = 64 * 2**20
+SMALL = 16 * 2**20
+"""What fits into one part is sent again as it is."""
+
 PATIENCE_SECONDS = 60.0
 """How long a broker may be away in the middle of an upload."""
 
@@ -38,9 +46,12 @@ def publish(
 ) -> Json:
     """The packet as the broker has it now. ``project``: for who is at home in every one; ``lease``: job, fence and
     session under which it is written, which is looked at in the transaction that writes it."""
-    if lease or len(data) <= at_once:
-        params = {"project": project, **(lease or {})}
+    params = {"project": project, **(lease or {})}
+    if lease or len(data) <= min(SMALL, at_once):
         return _patiently(lambda: _post(transport, data, params), patience, ATTEMPTS)
+    if len(data) <= at_once:
+        with suppress(Unavailable, RateLimited, BodyTimeout):  # what was sent is lost; from now on parts stay
+            return _post(transport, data, params)
     for _ in range(STARTS - 1):
         try:
             return _in_parts(transport, data, project, patience)

@@ -72,24 +72,40 @@ def read_parts(parts: Parts) -> Packet:
     return _read(parts.manifest, parts.tensors)
 
 
-def _read(manifest_bytes: bytes, tensor_bytes: bytes | memoryview) -> Packet:
-    manifest = Manifest.from_bytes(manifest_bytes)
-    tensors = tensor_format.decode(tensor_bytes)
+def claim_parts(parts: Parts) -> Packet:
+    """The packet that the manifest claims: its tensors have the right names, types and shapes, and finite values. **It
+    is none** before `check_claim` has returned."""
+    manifest = Manifest.from_bytes(parts.manifest)
+    tensors = tensor_format.decode(parts.tensors)
     _check_table(manifest, tensors)
-    packet_id = identity.packet_id(manifest_bytes, manifest.tensors)
-    return Packet(manifest, MappingProxyType(tensors), packet_id, manifest_bytes, tensor_bytes)
+    packet_id = identity.packet_id(parts.manifest, manifest.tensors)
+    return Packet(manifest, MappingProxyType(tensors), packet_id, parts.manifest, parts.tensors)
+
+
+def check_claim(packet: Packet, digests: Mapping[str, str]) -> None:
+    """What `claim_parts` leaves open, because it takes longest: the bytes of the tensors are those of the manifest's
+    table, and keep to its precision. ``digests``: `tensors.digests` of them, as far as somebody has computed it."""
+    for entry in packet.manifest.tensors:
+        if (digests.get(entry.name) or tensor_format.digest(packet.tensors[entry.name])) != entry.sha256:
+            refuse("table", f"sha256 of {entry.name} is not what the manifest says", DigestMismatch)
+    for name, bits in packet.manifest.precision.items():
+        tensor_format.check_low_bits(name, packet.tensors[name], bits)
+
+
+def _read(manifest_bytes: bytes, tensor_bytes: bytes | memoryview) -> Packet:
+    packet = claim_parts(Parts(b"", manifest_bytes, tensor_bytes))
+    check_claim(packet, {})
+    return packet
 
 
 def _check_table(manifest: Manifest, tensors: Mapping[str, Array]) -> None:
-    """The manifest's table and the tensors say the same, in both directions."""
+    """The manifest's table and the tensors say the same, in both directions; of the bytes, `check_claim` says it."""
     listed = [entry.name for entry in manifest.tensors]
     if listed != list(tensors):
         odd = sorted(set(listed) ^ set(tensors))
         refuse("table", f"the manifest's table and the tensors differ in {', '.join(odd[:3])}", DigestMismatch)
     for entry in manifest.tensors:
-        found = TensorEntry.of(entry.name, tensors[entry.name])
-        for what in ("dtype", "shape", "sha256"):
-            if getattr(found, what) != getattr(entry, what):
+        found = tensors[entry.name]
+        for what, value in (("dtype", tensor_format.dtype_code(found)), ("shape", found.shape)):
+            if value != getattr(entry, what):
                 refuse("table", f"{what} of {entry.name} is not what the manifest says", DigestMismatch)
-    for name, bits in manifest.precision.items():
-        tensor_format.check_low_bits(name, tensors[name], bits)

@@ -40,7 +40,7 @@ def pack(parts: Parts) -> bytes:
     return b"".join(chunks)
 
 
-def unpack(data: bytes, limits: Limits | None = None) -> Parts:
+def unpack(data: bytes | bytearray, limits: Limits | None = None) -> Parts:
     """The parts of a container; refuses truncation, trailing bytes and, before it copies anything, lengths past
     ``limits`` (`TooLarge`). It looks at lengths only, and the tensors are a view of ``data``."""
     limits = limits or Limits()

@@ -1,16 +1,21 @@
 """Signed packets: a DSSE envelope over an in-toto statement whose subject is the packet id and whose predicate is the
 manifest, in one container with both."""
 
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from m2kt.errors import DigestMismatch, SignatureError
-from m2kt.packet import Limits, Packet, canonical, read_parts
+from m2kt.packet import Limits, Packet, canonical, check_claim, claim_parts, read_parts, tensors
 from m2kt.packet.container import Parts, pack, unpack
 from m2kt.packet.manifest import MAX_MANIFEST_BYTES
 from m2kt.packet.rules import refuse
 from m2kt.signing import dsse
 from m2kt.signing.keys import KeyId, PrivateKey, TrustStore
 from m2kt.signing.statement import PACKET_PREDICATE, PAYLOAD_TYPE, Statement, Subject, check_about_one
+
+WORTH_A_THREAD = 4 * 2**20
+"""Of less, the digests are computed faster than a thread begins."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +35,7 @@ def sign_packet(packet: Packet, *private_keys: PrivateKey) -> bytes:
     return pack(Parts(envelope.to_bytes(), packet.manifest_bytes, packet.tensor_bytes))
 
 
-def verify_packet(data: bytes, trust: TrustStore, limits: Limits | None = None) -> VerifiedPacket:
+def verify_packet(data: bytes | bytearray, trust: TrustStore, limits: Limits | None = None) -> VerifiedPacket:
     """The packet in ``data``, once all of this holds:
 
     1. the container has its three parts, within ``limits`` (`ContainerError`, `TooLarge`);
@@ -57,6 +62,35 @@ def verify_packet(data: bytes, trust: TrustStore, limits: Limits | None = None) 
     # 6. binding
     _check_binding(statement, packet)
     return VerifiedPacket(packet, verified.key_ids)
+
+
+@dataclass(frozen=True, eq=False)
+class Claim:
+    """A packet whose manifest was checked and whose tensors were not."""
+
+    packet: Packet
+    key_ids: tuple[KeyId, ...]
+    digests: Callable[[], Mapping[str, str]]
+
+    def verified(self) -> VerifiedPacket:
+        """The packet, once its tensors are those that were signed for; what `verify_packet` raises."""
+        check_claim(self.packet, self.digests())
+        return VerifiedPacket(self.packet, self.key_ids)
+
+
+def claim_packet(data: bytes | bytearray, trust: TrustStore, limits: Limits | None, aside: Executor | None) -> Claim:
+    """`verify_packet` for who has other work to do meanwhile: all of its steps but the bytes of the tensors, whose
+    digests a thread of ``aside`` computes where there is enough to do. Nothing may be done with the packet that cannot
+    be taken back before `Claim.verified` has returned."""
+    parts = unpack(data, limits)
+    hashed = aside.submit(tensors.digests, parts.tensors) if aside and len(data) >= WORTH_A_THREAD else None
+    envelope = dsse.Envelope.from_bytes(parts.envelope)
+    verified = dsse.verify(envelope, trust, PAYLOAD_TYPE)
+    _refuse_false_hints(envelope, verified, trust)
+    statement = _packet_statement(verified.payload)
+    packet = claim_parts(parts)
+    _check_binding(statement, packet)
+    return Claim(packet, verified.key_ids, hashed.result if hashed else dict[str, str])
 
 
 def add_signature(data: bytes, key: PrivateKey) -> bytes:

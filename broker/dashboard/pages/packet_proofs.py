@@ -16,6 +16,7 @@ from broker.services import attestations, bundles, packets, provenance, pulling,
 from broker.services.accounts import Person
 from broker.services.signers import Known
 from broker.services.verification import Witness
+from broker.storage.driver import driver
 from broker.web.deps import Context, ContextDep, SessionDep
 from broker.web.people import AuditorDep, ViewerDep
 from m2kt.errors import NotFound
@@ -74,7 +75,10 @@ def head(packet_id: PacketRef, _: ViewerDep, session: SessionDep, context: Conte
 
 def _pullable(session: SessionDep, packet_id: str, person: Person, context: Context) -> Packet:
     """By the gate that every pull goes through."""
-    return pulling.pullable_by(session, packet_id, person.acting(context.desk.key.public_key()))
+    rows = pulling.look(driver(session), packet_id)
+    return packets.get(
+        session, pulling.pullable_by(session, rows, person.acting(context.desk.key.public_key())).packet_id
+    )
 
 
 @router.get("/packets/{packet_id}/content")

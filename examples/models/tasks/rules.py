@@ -34,7 +34,7 @@ def world(seed: int) -> Fact:
     rng = random.Random(f"rules {seed}")
     table = {("rule", *pair): rng.choice(KINDS) for pair in product(KINDS, RELATIONS)}
     table |= {("verdict", *pair): rng.choice(VERDICTS) for pair in product(KINDS, PROPERTIES)}
-    return lambda *asked: table[asked]  # type: ignore[index]
+    return lambda *asked: table[asked]
 
 
 def alphabets(name: str, _symbols: tuple[str, ...]) -> Sequence[str]:

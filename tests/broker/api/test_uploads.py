@@ -197,3 +197,20 @@ def test_the_client_goes_on_after_broken_connections(client_of, keys, large, mon
     told = sending.publish(client._transport, large, at_once=0)
     assert told["size"] == len(large)
     assert len([each for each in calls if each[0] == "PATCH"]) > len(large) // STEP
+
+
+def test_what_was_interrupted_on_its_way_at_once_goes_on_in_parts(client_of, keys, large, monkeypatch):
+    client, sent = client_of(keys.teacher), []
+    send = client._transport.send
+
+    def interrupted(method, path, **arguments):
+        sent.append((method, path))
+        if path == "/v1/packets":
+            raise BrokerAway("the connection broke")
+        return send(method, path, **arguments)
+
+    monkeypatch.setattr(client._transport, "send", interrupted)
+    monkeypatch.setattr(sending, "SMALL", 0)
+    assert sending.publish(client._transport, large)["size"] == len(large)
+    assert sent.count(("POST", "/v1/packets")) == 1
+    assert any(method == "PATCH" for method, _ in sent)

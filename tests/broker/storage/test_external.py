@@ -116,21 +116,43 @@ def test_what_a_blob_refers_to_stays_and_goes_when_it_is_deleted(store, sessions
 
 
 def test_a_publication_whose_bytes_were_collected_meanwhile_fails_and_leaves_no_unknown_garbage(store, sessions):
-    put, collected = store._objects.put, []
-
-    def slow(*words):
-        put(*words)
-        with sessions.begin() as session:
-            collected.append(store.collect(session, 0))
-
-    store._objects.put = slow
+    draft = store.begin(DATA, name(DATA))
+    draft.sheet.result()
+    with sessions.begin() as session:
+        assert store.collect(session, 0) == 1
     with pytest.raises(StorageAway), sessions.begin() as session:
-        store.put(session, DATA, name(DATA))
-    del store._objects.put
-    assert collected == [1]
+        draft.keep(session)
+    draft.drop()
     with sessions.begin() as session:
         assert session.scalar(select(func.count()).select_from(Blob)) == 0
         assert session.scalars(select(PendingBlob.sha256)).all() == [name(DATA)]
+
+
+def test_a_draft_that_nobody_wants_leaves_nothing_under_its_name(sessions, tmp_path):
+    store = open_store(f"file://{tmp_path}/blobs", sessions)
+    draft = store.begin(DATA, name(DATA))
+    draft.sheet.result()
+    draft.drop()
+    assert not [each for each in tmp_path.rglob("*") if each.is_file()]
+
+
+def test_a_draft_whose_writer_was_killed_is_collected(sessions, tmp_path):
+    store = open_store(f"file://{tmp_path}/blobs", sessions)
+    store.begin(DATA, name(DATA)).sheet.result()
+    assert [each for each in tmp_path.rglob("*") if each.is_file()]
+    with sessions.begin() as session:
+        assert store.collect(session, 0) == 1
+    assert not [each for each in tmp_path.rglob("*") if each.is_file()]
+
+
+def test_a_draft_is_not_read_before_it_is_finished(store, sessions):
+    with sessions.begin() as session:
+        draft = store.begin(DATA, name(DATA))
+        draft.keep(session)
+        draft.confirm()
+        draft.finish()
+        draft.drop()
+    assert read(sessions, store, DATA) == DATA
 
 
 def test_what_lay_in_postgres_before_is_still_read(store, sessions):

@@ -12,6 +12,7 @@ from broker.services import agents, enrolments, sessions
 from broker.services.agents import Principal
 from broker.services.callers import Callers
 from broker.services.enrolments import Wanted
+from broker.storage.driver import driver
 from m2kt.errors import TokenUsed
 from m2kt.signing.http import SignedRequest
 from m2kt.signing.keys import generate, key_id
@@ -61,8 +62,8 @@ def test_a_nonce_that_two_replicas_see_at_once_is_used_by_one(live, ada):
         callers, request = replicas[number % 2], SignedRequest(ada.key_id, f"nonce-{number // 2:020}", 0, b"")
         try:
             with transaction(live) as session:
-                callers.key(session, ada.key_id)
-                row = callers.burn(session, request)
+                callers.key(driver(session), ada.key_id)
+                row = callers.burn(driver(session), request)
             return callers.judge(row, request, alone=False).name
         except NonceUsed:
             return None

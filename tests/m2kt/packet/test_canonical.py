@@ -2,6 +2,7 @@ import json
 import time
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,11 @@ def loads(data: bytes) -> dict[str, object]:
 @given(st.dictionaries(TEXT, VALUES, max_size=5))
 def test_what_dumps_writes_loads_reads(value: dict[str, object]) -> None:
     assert loads(canonical.dumps(value)) == value
+
+
+@given(st.dictionaries(TEXT, VALUES, max_size=5))
+def test_the_fast_encoder_writes_what_rfc_8785_has(value: dict[str, object]) -> None:
+    assert canonical.dumps(value) == rfc8785.dumps(value)
 
 
 @given(st.binary(max_size=64))
