@@ -10,8 +10,8 @@ from broker.models import Packet, PacketState
 from broker.services import attestations, cascade, keyring, lifecycle, lineage, packets
 from broker.services.lineage import FALLEN
 from broker.storage import BlobStore
-from m2kt.client.predicates import SCAN
-from m2kt.scan import Decision, Outcome
+from m2kt.client.predicates import SCAN, SVR
+from m2kt.scan import Decision, Outcome, svr
 from m2kt.signing.keys import PrivateKey
 from m2kt.signing.validity import time_text
 
@@ -43,8 +43,9 @@ def conclude(
     approvals: int = 0,
     life: timedelta = LIFE,
 ) -> None:
-    """Sign the verdict and decide: approved for as long as the verdict counts, or rejected for what was found in the
-    packet itself. Where ``approvals`` of reviewers are needed, a packet that passed waits for them."""
+    """Sign the verdict (and, when it passed, what passed in in-toto's words) and decide: approved for as long as the
+    verdict counts, or rejected for what was found in the packet itself. Where ``approvals`` of reviewers are needed, a
+    packet that passed waits for them."""
     if not verdict["passed"]:
         lineage.lock(session)  # before the packet's row: its descendants may be doubted with it
     packet = packets.hold(session, packet_id)
@@ -56,6 +57,8 @@ def conclude(
     if packet.state in FALLEN:
         return
     if verdict["passed"]:
+        result = svr.predicate(verdict, keyring.now(session), verdict["expires"])
+        attestations.state(session, key, packet_id, SVR, result)
         _pass(session, key, packet, _grounds(verdict), _reviewers(verdict, approvals))
     else:
         failed = [each["name"] for each in verdict["checks"] if each["outcome"] == Outcome.FAIL]

@@ -15,12 +15,12 @@ import resource
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from m2kt.errors import M2KTError
 from m2kt.lifeline import LIFELINE, watch
 from m2kt.packet import Packet, read_packet
-from m2kt.scan import Decision, Policy, scan
+from m2kt.scan import Policy
+from m2kt.scan.report import report
 from m2kt.scan.solitude import cut_off
 
 USAGE = 2
@@ -40,24 +40,6 @@ def main(arguments: list[str]) -> int:
         return _refuse(f"{error.detail}\nnext: {error.hint}")
     print(json.dumps(said))
     return 0 if said["passed"] else 1
-
-
-def report(data: bytes, policy: Policy, references: list[Packet], tier: str | None = None) -> dict[str, Any]:
-    """The verdict, what the policy makes of it, and by which policy."""
-    named = policy.tier_named(tier)
-    verdict = scan(data, policy, references)
-    made, why = policy.decide(verdict, named)
-    held = [each.packet_id for each in references]
-    return {
-        **verdict.to_dict(),
-        # Nothing in it is wrong and nothing is missing; whether people have to agree is the decision's to say.
-        "passed": made in (Decision.APPROVE, Decision.REVIEW),
-        "decision": made.value,
-        "reason": why,
-        "tier": named,
-        "policy": policy.digest,
-        "references": held,
-    }
 
 
 def _parser() -> argparse.ArgumentParser:

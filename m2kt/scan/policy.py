@@ -5,6 +5,7 @@ of rules asks for new ones.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from decimal import Decimal, InvalidOperation
@@ -17,6 +18,8 @@ from m2kt.packet import canonical
 from m2kt.scan.verdict import Outcome, Verdict
 
 MAX_POLICY_BYTES = 1 << 20
+TIER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
+"""Lower case only: statements name tiers in upper case, and no two may look the same there."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,9 @@ class Policy:
     """How long a verdict counts."""
 
     def __post_init__(self) -> None:
+        for each in self.tiers:
+            if not TIER_NAME.fullmatch(each):
+                raise UsageError(f"{each!r} names no tier", hint="Tiers are called like strict: a-z, 0-9, - and _.")
         for each in (self.tier, *self.publishers.values()):
             self.tier_named(each)
 
