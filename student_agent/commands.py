@@ -50,6 +50,9 @@ def take(
     delta: Annotated[float, typer.Option(help="Least proven gain in accuracy.")] = Policy.delta,
     activate_unverified: Annotated[bool, typer.Option(help="Activate without checks.")] = False,
     without_log: Annotated[bool, typer.Option(help="Take also what the broker's log does not hold.")] = False,
+    allow_same_family: Annotated[
+        list[str] | None, typer.Option(help="A packet name or base family to take although it is the student's own.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Alignment steps.", min=1)] = None,
     device: Device = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads; one is best beside other work.", min=1)] = None,
@@ -57,7 +60,10 @@ def take(
 ) -> None:
     """Pull a packet, verify, align, check behaviour, then activate it or leave the student as it was; report."""
     student = Student(model, state, checks, general, device, threads, {"steps": steps} if steps else {})
-    policy = Policy(delta=delta, activate_unverified=activate_unverified, require_log=not without_log)
+    allowed = tuple(allow_same_family or ())
+    policy = Policy(
+        delta, activate_unverified=activate_unverified, require_log=not without_log, allow_same_family=allowed
+    )
     with bars() as show:
         outcome = take_from_broker(
             packet_id, broker, load_private(key), TrustStore.from_path(trust), student, policy, show, log

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.models import Attestation, Packet, PacketState, Role
-from broker.services import attestations, cascade, keyring, lifecycle, lineage, packets
+from broker.services import attestations, cascade, keyring, lifecycle, lineage, packets, scans
 from broker.services.agents import Standing, holders
 from broker.services.approvals import Approvals
 from m2kt.client.predicates import APPROVAL, STATE
@@ -25,10 +25,9 @@ def review(
     """Take a reviewer's signed decision about a packet, and move the packet when that decides it."""
     lineage.lock(session)  # before the packet's row: a rejection doubts its descendants
     packet = packets.hold(session, packet_id)
-    if packet.state != PacketState.QUARANTINED:
-        raise Conflict(f"packet {packet_id} is {packet.state}: it waits for no reviewer")
     signer, predicate = attestations.said_by(session, standing, packet, envelope, APPROVAL, Role.REVIEWER)
     decision = _decision(predicate)
+    _require_waiting(packet, decision)
     _require_independent(session, standing, packet, signer)
     row = attestations.record(session, packet_id, APPROVAL, envelope, signer)
     _require_new(session, row)
@@ -37,12 +36,23 @@ def review(
         reason = f"rejected by the reviewer {name}"
         cascade.take_back(session, key, packet, PacketState.REJECTED, reason=reason, by=name)
         return row
+    if packet.state == PacketState.APPROVED:
+        return row
     agreed = approved_by(session, standing, packet_id)
-    if len(agreed) >= max(1, required.needed(packet)) and cascade.doubt(session, packet_id) is None:
+    needed = max(1, required.needed(packet), scans.asked(session, packet_id))
+    if len(agreed) >= needed and cascade.doubt(session, packet_id) is None:
         people = "reviewer" if len(agreed) == 1 else "reviewers"
         reason = f"its scan passed, and {len(agreed)} {people} approved it: {', '.join(sorted(agreed))}"
         lifecycle.move(session, key, packet, PacketState.APPROVED, reason=reason, by="reviewers")
     return row
+
+
+def _require_waiting(packet: Packet, decision: str) -> None:
+    """An approval counts also for what is approved: students of the teacher's family may ask for reviewers whom nobody
+    else asked for. It changes no state."""
+    if packet.state == PacketState.QUARANTINED or (packet.state == PacketState.APPROVED and decision == "approve"):
+        return
+    raise Conflict(f"packet {packet.packet_id} is {packet.state}: it waits for no reviewer")
 
 
 def approved_by(session: Session, standing: Standing, packet_id: str) -> set[str]:

@@ -1,5 +1,6 @@
 """What a scan does to a packet. Only a passed scan approves; a scan that broke decides nothing."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,9 @@ from broker.services.lineage import FALLEN
 from broker.storage import BlobStore
 from m2kt.client.predicates import SCAN, SVR
 from m2kt.scan import Decision, Outcome, svr
+from m2kt.signing.dsse import Envelope
 from m2kt.signing.keys import PrivateKey
+from m2kt.signing.statement import Statement
 from m2kt.signing.validity import time_text
 
 SCANNER = "scan"
@@ -68,7 +71,20 @@ def conclude(
 
 def _reviewers(verdict: dict[str, Any], approvals: int) -> int:
     """How many have to agree: a suspicion asks for one where nothing else does."""
-    return max(approvals, 1) if verdict.get("decision") == Decision.REVIEW else approvals
+    return max(approvals, 1, _asked(verdict)) if verdict.get("decision") == Decision.REVIEW else approvals
+
+
+def asked(session: Session, packet_id: str) -> int:
+    """How many reviewers the tier that decided about a packet asks for, by its last verdict; one that broke is none."""
+    for row in attestations.all_of(session, packet_id, SCAN):
+        said = Statement.from_bytes(Envelope.from_bytes(row.envelope).payload).predicate
+        if "inconclusive" not in said:
+            return _asked(said)
+    return 0
+
+
+def _asked(verdict: Mapping[str, Any]) -> int:
+    return int(verdict.get("approvals", {}).get(verdict.get("tier"), 0))
 
 
 def _grounds(verdict: dict[str, Any]) -> str:
