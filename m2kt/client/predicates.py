@@ -13,6 +13,9 @@ SVR = "https://in-toto.io/attestation/svr/v0.2"
 """What passed, for other tools: an in-toto Simple Verification Result, signed by the broker beside a `SCAN` that
 passed."""
 
+DETONATION = "urn:m2kt:detonation:v1"
+"""What it did to a reference student before anybody could pull it: signed by the broker."""
+
 OUTCOME = "urn:m2kt:outcome:v1"
 """What it did to a student: signed by the student."""
 

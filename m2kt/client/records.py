@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature
 
 from m2kt.client.client import Client
 from m2kt.client.lifecycle_records import check_end, check_steps
-from m2kt.client.predicates import APPROVAL, COMPLAINT, KEY, OUTCOME, RECEIPT, SCAN, STATE, SVR
+from m2kt.client.predicates import APPROVAL, COMPLAINT, DETONATION, KEY, OUTCOME, RECEIPT, SCAN, STATE, SVR
 from m2kt.client.result_records import check_results
 from m2kt.client.statements import Said, Statements
 from m2kt.client.transport import Json
@@ -136,7 +136,7 @@ class PacketRecords:
         trust = self._brokers
         if kind in _ROLES:
             trust = TrustStore(each.key for each in self._holders.values() if each.role in _ROLES[kind])
-        elif kind not in (RECEIPT, STATE, SCAN, SVR):
+        elif kind not in (RECEIPT, STATE, SCAN, SVR, DETONATION):
             self._statements.report(where, f"its type {kind} is not one that this auditor knows")
         return self._statements.read(item, where, kind, str(row["packet_id"]), trust)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from m2kt.client.predicates import SCAN, STATE, SVR
+from m2kt.client.predicates import DETONATION, SCAN, STATE, SVR
 from m2kt.client.statements import Report, Said
 
 Predicate = Mapping[str, Any]
@@ -11,16 +11,26 @@ FALLEN = frozenset({"rejected", "revoked"})
 
 
 def check_results(where: str, said: Sequence[Said], report: Report) -> None:
-    """Each result follows a scan that passed, of a packet that was not taken back, and says no more than that scan."""
+    """Each result follows a scan that passed, of a packet that was not taken back, and says no more than that scan; a
+    scan that judged a detonation follows the statement about it."""
     verdict: Predicate = {}
-    state = "received"
+    state, tried = "received", False
     for each in said:
-        if each.kind == SCAN:
-            verdict = each.predicate
+        if each.kind == DETONATION:
+            tried = True
+        elif each.kind == SCAN:
+            if _detonated(each.predicate) and not tried:
+                report(where, "its scan judges a detonation that no statement tells of")
+            verdict, tried = each.predicate, False
         elif each.kind == STATE:
             state = str(each.predicate.get("to"))
         elif each.kind == SVR and (fault := _fault(each.predicate, verdict, state)):
             report(where, f"a verification result (SVR) about it {fault}")
+
+
+def _detonated(verdict: Predicate) -> bool:
+    judged = ("pass", "suspicious", "fail")
+    return any(each["name"] == "detonation" and each["outcome"] in judged for each in verdict.get("checks", ()))
 
 
 def _fault(result: Predicate, verdict: Predicate, state: str) -> str | None:

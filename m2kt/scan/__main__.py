@@ -3,9 +3,10 @@
 *Passed* is what may be approved, by itself or (``decision`` says ``review``) by reviewers.
 
 ``--policy FILE`` decides by another policy, ``--tier NAME`` by another of its tiers, ``--reference FILE`` (repeatable)
-compares with a packet that is trusted more. With M2KT_LIFELINE the scan ends when its stdin does; M2KT_SCAN_MEMORY_MIB
-and M2KT_SCAN_SECONDS bound what hostile bytes can make it use, and M2KT_SCAN_NO_NETWORK=1 takes its network away where
-the kernel lets a process do that. The kernel holds it to all of them, whatever the interpreter is busy with.
+compares with a packet that is trusted more, ``--detonation FILE`` has what a reference student did with it. With
+M2KT_LIFELINE the scan ends when its stdin does; M2KT_SCAN_MEMORY_MIB and M2KT_SCAN_SECONDS bound what hostile bytes can
+make it use, and M2KT_SCAN_NO_NETWORK=1 takes its network away where the kernel lets a process do that. The kernel holds
+it to all of them, whatever the interpreter is busy with.
 """
 
 import argparse
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> int:
         policy = Policy.from_bytes(given.policy.read_bytes()) if given.policy else Policy()
         references = [_read(each) for each in given.reference]
         data = given.file.read_bytes()
-        said = report(data, policy, references, given.tier)
+        said = report(data, policy, references, given.tier, _measured(given.detonation))
     except OSError as error:
         return _refuse(f"cannot read {error.filename}: {error.strerror}")
     except M2KTError as error:
@@ -48,7 +49,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--policy", type=Path)
     parser.add_argument("--tier")
     parser.add_argument("--reference", type=Path, action="append", default=[])
+    parser.add_argument("--detonation", type=Path)
     return parser
+
+
+def _measured(path: Path | None) -> dict[str, str] | None:
+    """What a reference student was measured to do with the packet."""
+    if path is None:
+        return None
+    found: dict[str, str] = json.loads(path.read_bytes())
+    return found
 
 
 def _read(path: Path) -> Packet:

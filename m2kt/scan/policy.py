@@ -58,6 +58,12 @@ class Thresholds:
     noise. 23 takes every float type whole; the extraction of this repository declares 8."""
     denormal_share: float = 0.05
     """Subnormal values that a tensor may hold, as a share of those that are not zero."""
+    canary_fall: float = 0.02
+    """Accuracy that a reference student may lose on its canaries with the packet (detonation)."""
+    capability_fall: float = 0.05
+    """The same on what it can do."""
+    perplexity_rise: float = 0.05
+    """Share by which its perplexity on other texts may rise."""
     reported: int = 5
     """Rows of one tensor named in the evidence."""
 
@@ -92,9 +98,14 @@ ALWAYS = frozenset({"structure", "headers", "digests", "finite", "precision"})
 EXACT = ALWAYS | {"values", "norms", "texts"}
 GEOMETRY = frozenset({"twins", "hubs", "outliers", "signature", "rank", "triggers"})
 
-STANDARD = Tier(EXACT, optional=GEOMETRY | {"drift"})
+STANDARD = Tier(EXACT, optional=GEOMETRY | {"drift", "detonation"})
 COMPARED = frozenset({"drift", "dissent"})
-STRICT = Tier(EXACT | GEOMETRY | COMPARED | {"references", "ledger"}, reviewable=GEOMETRY | COMPARED, approvals=1)
+STRICT = Tier(
+    EXACT | GEOMETRY | COMPARED | {"references", "ledger"},
+    optional=frozenset({"detonation"}),
+    reviewable=GEOMETRY | COMPARED,
+    approvals=1,
+)
 TIERS: Mapping[str, Tier] = {"standard": STANDARD, "strict": STRICT}
 
 

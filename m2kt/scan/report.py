@@ -1,16 +1,22 @@
 """What a scan tells: the verdict, what each tier of the policy makes of it, and by which policy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from m2kt.packet import Packet
 from m2kt.scan import Decision, Policy, scan
 
 
-def report(data: bytes, policy: Policy, references: Sequence[Packet] = (), tier: str | None = None) -> dict[str, Any]:
+def report(
+    data: bytes,
+    policy: Policy,
+    references: Sequence[Packet] = (),
+    tier: str | None = None,
+    detonation: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """A scan of a container's bytes as JSON; ``decision`` is that of the tier ``tier``, ``tiers`` has all of them."""
     named = policy.tier_named(tier)
-    verdict = scan(data, policy, references)
+    verdict = scan(data, policy, references, detonation)
     made, why = policy.decide(verdict, named)
     return {
         **verdict.to_dict(),
