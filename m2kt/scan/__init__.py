@@ -8,6 +8,7 @@ from m2kt.scan import exact, planted, rules
 from m2kt.scan.check import KNOWLEDGE, Check, Subject
 from m2kt.scan.detonation import detonated, not_tried
 from m2kt.scan.exchange import exchanged
+from m2kt.scan.harmful import harmful
 from m2kt.scan.headers import headers
 from m2kt.scan.policy import Decision, Policy
 from m2kt.scan.text import texts
@@ -35,6 +36,7 @@ CHECKS = (
     Check("drift", "1", planted.drifted, KNOWLEDGE, planted.no_forerunner),
     Check("dissent", "1", planted.dissent, KNOWLEDGE, planted.no_other_teacher),
     Check("denied", "1", rules.denied, KNOWLEDGE, rules.no_denied),
+    Check("harmful", "1", harmful),
     Check("exchange", "1", exchanged, frozenset({PacketKind.EXCHANGE})),
     Check("family", "1", rules.family, needs=rules.no_family_known),
     Check("detonation", "1", detonated, KNOWLEDGE, not_tried),

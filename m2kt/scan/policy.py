@@ -58,6 +58,9 @@ class Thresholds:
     noise. 23 takes every float type whole; the extraction of this repository declares 8."""
     denormal_share: float = 0.05
     """Subnormal values that a tensor may hold, as a share of those that are not zero."""
+    harm: float = 0.77
+    """Score above which a text is harmful (`m2kt.scan.harm`): two in a thousand of every other honest text of
+    `bench.payloads` score more."""
     canary_fall: float = 0.02
     """Accuracy that a reference student may lose on its canaries with the packet (detonation)."""
     capability_fall: float = 0.05
@@ -98,11 +101,11 @@ ALWAYS = frozenset({"structure", "headers", "digests", "finite", "precision"})
 EXACT = ALWAYS | {"values", "norms", "texts"}
 GEOMETRY = frozenset({"twins", "hubs", "outliers", "signature", "rank", "triggers"})
 
-STANDARD = Tier(EXACT, optional=GEOMETRY | {"drift", "detonation"})
+STANDARD = Tier(EXACT, optional=GEOMETRY | {"drift", "harmful", "detonation"})
 COMPARED = frozenset({"drift", "dissent"})
 STRICT = Tier(
     EXACT | GEOMETRY | COMPARED | {"references", "ledger"},
-    optional=frozenset({"detonation"}),
+    optional=frozenset({"harmful", "detonation"}),
     reviewable=GEOMETRY | COMPARED,
     approvals=1,
 )
