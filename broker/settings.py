@@ -61,6 +61,11 @@ class Settings(BaseSettings):
     """A scan policy (docs/scan.md); without one, the default policy decides."""
     scan_memory_mib: int = Field(default=4096, gt=0)
     """A scan that asks for more address space ends, and is inconclusive."""
+    detonation: Path | None = None
+    """Directory of a reference student and its suites (docs/scan.md), which tries each packet that passed the other
+    checks; without one nothing is tried."""
+    detonation_seconds: float = Field(default=600.0, gt=0)
+    """Each of its steps; one that takes longer leaves the scan inconclusive."""
     beat_seconds: float = Field(default=10.0, gt=0)
     """How often running agents say that they live; six silent beats, and their session stops nobody else."""
     public_projects: tuple[str, ...] = ("default",)

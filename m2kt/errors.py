@@ -34,7 +34,8 @@
     ├── NotPullable               409  packet-not-approved       exit 33
     │   ├── PacketRevoked         410  packet-revoked            exit 34
     │   ├── PacketExpired         409  packet-expired            exit 38
-    │   └── ChannelUnusable       409  channel-unusable          exit 39
+    │   ├── ChannelUnusable       409  channel-unusable          exit 39
+    │   └── TierNotCleared        409  tier-not-cleared          exit 45
     ├── FeedGone                  410  feed-gone                 exit 44
     ├── TooLarge                  413  too-large                 exit 35
     ├── WrongMediaType            415  media-type                exit 94
@@ -57,6 +58,7 @@
     ├── DomainError               422  domain-unknown            exit 61
     ├── ExtractionRefused         422  extraction-refused        exit 62
     ├── AlignmentRefused          422  alignment-refused         exit 63
+    ├── SameFamily                422  same-family               exit 69
     ├── AggregationRefused        422  aggregation-refused       exit 64
     ├── ExchangeError             422  exchange-invalid          exit 80
     │   ├── PlanInvalid           422  exchange-plan-invalid     exit 81
@@ -271,6 +273,11 @@ class ChannelUnusable(NotPullable):
     default_hint = "Have its publisher move it to a good version: `m2kt channel move`."
 
 
+class TierNotCleared(NotPullable):
+    code, exit_code = "tier-not-cleared", 45
+    default_hint = "Have reviewers approve the packet (`m2kt packet review`), or wait for its next scan."
+
+
 class FeedGone(M2KTError):
     status, code, exit_code = 410, "feed-gone", 44
     default_hint = "Look at what there is (`m2kt packet list`), then read on from the feed's present end."
@@ -379,6 +386,14 @@ class ExtractionRefused(M2KTError):
 class AlignmentRefused(M2KTError):
     status, code, exit_code = 422, "alignment-refused", 63
     default_hint = "The student was left as it was; look at the coverage report."
+
+
+class SameFamily(M2KTError):
+    status, code, exit_code = 422, "same-family", 69
+    default_hint = (
+        "Traits may pass between models of one base family that no concept shows: have reviewers approve the packet "
+        "(`m2kt packet review`), or name the packet or the family in policy.allow_same_family; docs/scan.md says more."
+    )
 
 
 class AggregationRefused(M2KTError):

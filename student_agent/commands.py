@@ -50,6 +50,9 @@ def take(
     delta: Annotated[float, typer.Option(help="Least proven gain in accuracy.")] = Policy.delta,
     activate_unverified: Annotated[bool, typer.Option(help="Activate without checks.")] = False,
     without_log: Annotated[bool, typer.Option(help="Take also what the broker's log does not hold.")] = False,
+    allow_same_family: Annotated[
+        list[str] | None, typer.Option(help="A packet name or base family to take although it is the student's own.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Alignment steps.", min=1)] = None,
     cal: Annotated[str, typer.Option(help="Form of the map: linear, low-rank, mlp or attention.")] = "linear",
     deny: Annotated[list[str] | None, typer.Option(help="A symbol that no concept may say; repeatable.")] = None,
@@ -61,7 +64,13 @@ def take(
     """Pull a packet, verify, align, check behaviour, then activate it or leave the student as it was; report."""
     alignment = {"cal": {"form": cal}, "deny": deny or []}
     student = Student(model, state, checks, general, device, threads, {"steps": steps} if steps else {}, alignment)
-    policy = Policy(delta=delta, activate_unverified=activate_unverified, require_log=not without_log, domain=domain)
+    policy = Policy(
+        delta=delta,
+        activate_unverified=activate_unverified,
+        require_log=not without_log,
+        domain=domain,
+        allow_same_family=tuple(allow_same_family or ()),
+    )
     with bars() as show:
         outcome = take_from_broker(
             packet_id, broker, load_private(key), TrustStore.from_path(trust), student, policy, show, log

@@ -85,7 +85,5 @@ class Config:
 
     @property
     def taking(self) -> Policy:
-        told = dict(self.policy)
-        if "witnesses" in told:
-            told["witnesses"] = tuple(told["witnesses"])
+        told = {name: tuple(value) if isinstance(value, list) else value for name, value in self.policy.items()}
         return Policy(**told)

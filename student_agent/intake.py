@@ -11,6 +11,7 @@ from pathlib import Path
 
 from m2kt.agent.child import OnProgress, run_child
 from m2kt.client import Client
+from m2kt.client.clearance import clearance
 from m2kt.client.lifecycle import RECALLED
 from m2kt.client.predicates import OUTCOME
 from m2kt.errors import AlignmentRefused, LedgerMismatch, M2KTError, ModelError, NotFound, PacketRevoked, Unavailable
@@ -56,7 +57,17 @@ class Intake:
         counted = self.client.verify(packet_id, data).key_ids
         trust = TrustStore(self.trust[each] for each in counted)
         try:
-            return take(data, trust, self.student, self.policy, self.on_progress, self.log, self.run, self._commit)
+            return take(
+                data,
+                trust,
+                self.student,
+                self.policy,
+                self.on_progress,
+                self.log,
+                self.run,
+                self._commit,
+                lambda tier: clearance(self.client, packet_id, tier),
+            )
         except (AlignmentRefused, LedgerMismatch, ModelError) as error:
             outcome = Outcome(packet_id, Decision.REFUSED, f"{error.detail} ({error.code})", {}, None, now())
             self._commit(self.state, None, outcome)

@@ -5,7 +5,7 @@ process which checks never learns.
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,6 +18,8 @@ from m2kt.files import write_atomically
 from m2kt.signing import TrustStore, verify_packet
 from m2kt.signing.keys import write_public
 from student_agent.activation import Active, State
+from student_agent.card import read_card
+from student_agent.kinship import Clear, Kin, KinPolicy, nobody, own_family
 
 Run = Callable[..., dict[str, Any]]
 """How children are run: `run_child`, or the daemon's, which ends them when it must leave."""
@@ -57,6 +59,12 @@ class Policy:
     """The only domain whose packets are taken, as name or name@version: the one that the checks are of."""
     teacher_accuracy: float = 1.0
     """Most accuracy that the teacher could have on these checks: what the lower bound of TE (eq. 22) divides by."""
+    strict_tier: str = "strict"
+    """The tier of the broker's scan policy that must clear packets of the student's own base family."""
+    allow_same_family: tuple[str, ...] = ()
+    """Packet names and base families that are taken without that; the report says so."""
+    families: Mapping[str, str] = field(default_factory=dict)
+    """The true base family of known weights (``sha256:...``), whatever their configuration says."""
     witnesses: tuple[str, ...] = ()
     """Verifier keys of witnesses, ``quorum`` of which must have cosigned the log."""
     quorum: int = 0
@@ -66,6 +74,10 @@ class Policy:
             raise UsageError(f"policy: teacher_accuracy must be above 0 and at most 1, not {self.teacher_accuracy!r}")
         if not 0 < self.confidence < 1:
             raise UsageError(f"policy: confidence must lie between 0 and 1, not {self.confidence!r}")
+
+    @property
+    def kin(self) -> KinPolicy:
+        return KinPolicy(self.strict_tier, self.allow_same_family, self.families)
 
 
 @dataclass(frozen=True)
@@ -95,6 +107,8 @@ class Outcome:
     time: str
     te_low: float = 0.0
     """Lower bound of the transfer efficiency (eq. 22) at the policy's confidence; 0 where nothing was measured."""
+    kinship: dict[str, Any] | None = None
+    """Why teacher and student are of one base family, and by what the packet was let in all the same."""
 
 
 Commit = Callable[[State, Active | None, Outcome], None]
@@ -122,17 +136,21 @@ def take(
     log: Path,
     run: Run = run_child,
     commit: Commit = put_in_force,
+    clear: Clear = nobody,
 ) -> Outcome:
     """Take the packet in ``data``.
 
-    1. Verify its signature against ``trust``.
-    2. Align it in a child that holds the packet and the student and nothing else.
+    1. Verify its signature against ``trust``; of the student's own base family it must be cleared (`SameFamily`).
+    2. Align it in a child that holds the packet and the student and nothing else; now the student's weights are
+       known, and may be of the teacher's family whatever their configuration says.
     3. Check the student's behaviour with it in another child, on the half of the checks that decides; another version
        of the same name that is in force stands back for it, and is compared with it.
     4. Activate it when ``policy`` allows; otherwise nothing was changed and nothing needs undoing.
     """
     # 1.
     verified = verify_packet(data, trust)
+    kin = Kin(verified.packet.manifest, own_family(student.model), policy.kin, clear)
+    kin.check()
     with tempfile.TemporaryDirectory(dir=_made(student.state), prefix=".take-") as scratch:
         packet, keys, memory = Path(scratch) / "packet.m2kt", Path(scratch) / "keys", Path(scratch) / "memory"
         write_atomically(packet, data)
@@ -144,6 +162,7 @@ def take(
         spec |= {"out": str(memory), **machine(student), "schedule": student.schedule}
         spec |= {**student.alignment, **({"domain": policy.domain} if policy.domain else {})}
         alignment = run("student_agent", "align", spec, on_progress=on_progress, log=log)
+        kin.check(read_card(memory).student_sha256)
         # 3.
         name = verified.packet.manifest.name
         behaviour = _behaviour(
@@ -155,8 +174,8 @@ def take(
         )
         # 4.
         decision, reason = decide(behaviour, policy)
-        te = te_low(behaviour, policy)
-        outcome = Outcome(verified.packet.packet_id, decision, reason, alignment, behaviour, now(), te)
+        te, kinship = te_low(behaviour, policy), kin.cleared
+        outcome = Outcome(verified.packet.packet_id, decision, reason, alignment, behaviour, now(), te, kinship)
         state = State(student.state)
         if decision == Decision.ROLLED_BACK:
             commit(state, None, outcome)
@@ -237,6 +256,8 @@ def predicate(outcome: Outcome, student: str) -> dict[str, Any]:
     """The outcome as the predicate of an attestation: decimals as strings (I-JSON without floats)."""
     told = {"student": student, **asdict(outcome)}
     del told["packet_id"]
+    if outcome.kinship is None:
+        del told["kinship"]
     plain: dict[str, Any] = _without_floats(told)
     return plain
 

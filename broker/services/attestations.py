@@ -1,6 +1,6 @@
 """What was said about a packet: the broker's own statements, and the outcomes that students report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -65,8 +65,13 @@ def page(session: Session, packet_id: str, *, after: int, limit: int) -> list[At
 
 
 def latest(session: Session, packet_id: str, predicate_type: str) -> Attestation | None:
+    return next(iter(all_of(session, packet_id, predicate_type, limit=1)), None)
+
+
+def all_of(session: Session, packet_id: str, predicate_type: str, limit: int | None = None) -> Sequence[Attestation]:
+    """What was said about a packet in statements of one type, the latest first."""
     wanted = select(Attestation).where(Attestation.packet_id == packet_id, Attestation.predicate_type == predicate_type)
-    return session.scalars(wanted.order_by(Attestation.id.desc()).limit(1)).first()
+    return session.scalars(wanted.order_by(Attestation.id.desc()).limit(limit)).all()
 
 
 def receipt(session: Session, packet_id: str) -> Attestation:

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.models import Attestation, Packet, PacketState, Role
-from broker.services import accounts, attestations, cascade, keyring, lifecycle, lineage, packets
+from broker.services import accounts, attestations, cascade, keyring, lifecycle, lineage, packets, scans
 from broker.services.accounts import Person
 from broker.services.agents import Standing, holders
 from broker.services.approvals import Approvals
@@ -25,9 +25,10 @@ def review(
     session: Session, key: PrivateKey, standing: Standing, packet_id: str, envelope: bytes, *, required: Approvals
 ) -> Attestation:
     """Take a reviewer's signed decision about a packet, and move the packet when that decides it."""
-    packet = _waiting(session, packet_id)
+    packet = _held(session, packet_id)
     signer, predicate = attestations.said_by(session, standing, packet, envelope, APPROVAL, Role.REVIEWER)
     decision, name = _decision(predicate), holders(session, standing, [signer], {Role.REVIEWER})[0].name
+    _require_waiting(packet, decision)
     _require_independent(session, standing, packet, name)
     row = attestations.record(session, packet_id, APPROVAL, envelope, signer)
     _require_new(session, row)
@@ -48,7 +49,8 @@ def review_here(
 ) -> Attestation:
     """The same for somebody who is signed in at the dashboard: the broker signs what they decided, and names them.
     `Conflict` when they have approved it already."""
-    packet = _waiting(session, packet_id)
+    packet = _held(session, packet_id)
+    _require_waiting(packet, decision)
     said = {"decision": decision, "reason": reason, "by": person.signed, "at": keyring.now(session).isoformat()}
     _decision(said)
     _require_independent(session, standing, packet, person.name)
@@ -60,14 +62,20 @@ def review_here(
     return row
 
 
-def _waiting(session: Session, packet_id: str) -> Packet:
+def _held(session: Session, packet_id: str) -> Packet:
     lineage.lock(session)  # before the packet's row: a rejection doubts its descendants
-    packet = packets.hold(session, packet_id)
-    if packet.state != PacketState.QUARANTINED:
-        raise Conflict(
-            f"packet {packet_id} is {packet.state}: it waits for no reviewer", hint="Look at what it is now, and why."
-        )
-    return packet
+    return packets.hold(session, packet_id)
+
+
+def _require_waiting(packet: Packet, decision: str) -> None:
+    """An approval counts also for what is approved: students of the teacher's family may ask for reviewers whom nobody
+    else asked for. It changes no state."""
+    if packet.state == PacketState.QUARANTINED or (packet.state == PacketState.APPROVED and decision == "approve"):
+        return
+    raise Conflict(
+        f"packet {packet.packet_id} is {packet.state}: it waits for no reviewer",
+        hint="Look at what it is now, and why.",
+    )
 
 
 def _follow(
@@ -84,8 +92,11 @@ def _follow(
     if decision == "reject":
         cascade.take_back(session, key, packet, PacketState.REJECTED, reason=f"rejected by {told}", by=by)
         return
+    if packet.state == PacketState.APPROVED:
+        return
     agreed = approved_by(session, standing, packet.packet_id)
-    if len(agreed) >= max(1, required.needed(packet)) and cascade.doubt(session, packet.packet_id) is None:
+    needed = max(1, required.needed(packet), scans.asked(session, packet.packet_id))
+    if len(agreed) >= needed and cascade.doubt(session, packet.packet_id) is None:
         people = "reviewer" if len(agreed) == 1 else "reviewers"
         reason = f"its scan passed, and {len(agreed)} {people} approved it: {', '.join(sorted(agreed))}"
         lifecycle.move(session, key, packet, PacketState.APPROVED, reason=reason, by="reviewers")

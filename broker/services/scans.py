@@ -1,5 +1,6 @@
 """What a scan does to a packet. Only a passed scan approves; a scan that broke decides nothing."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -10,9 +11,11 @@ from broker.models import Packet, PacketState
 from broker.services import attestations, cascade, keyring, lifecycle, lineage, packets
 from broker.services.lineage import FALLEN
 from broker.storage import BlobStore
-from m2kt.client.predicates import SCAN
-from m2kt.scan import Decision, Outcome
+from m2kt.client.predicates import SCAN, SVR
+from m2kt.scan import Decision, Outcome, svr
+from m2kt.signing.dsse import Envelope
 from m2kt.signing.keys import PrivateKey
+from m2kt.signing.statement import Statement
 from m2kt.signing.validity import time_text
 
 SCANNER = "scan"
@@ -43,8 +46,9 @@ def conclude(
     approvals: int = 0,
     life: timedelta = LIFE,
 ) -> None:
-    """Sign the verdict and decide: approved for as long as the verdict counts, or rejected for what was found in the
-    packet itself. Where ``approvals`` of reviewers are needed, a packet that passed waits for them."""
+    """Sign the verdict (and, when it passed, what passed in in-toto's words) and decide: approved for as long as the
+    verdict counts, or rejected for what was found in the packet itself. Where ``approvals`` of reviewers are needed, a
+    packet that passed waits for them."""
     if not verdict["passed"]:
         lineage.lock(session)  # before the packet's row: its descendants may be doubted with it
     packet = packets.hold(session, packet_id)
@@ -56,6 +60,8 @@ def conclude(
     if packet.state in FALLEN:
         return
     if verdict["passed"]:
+        result = svr.predicate(verdict, keyring.now(session), verdict["expires"])
+        attestations.state(session, key, packet_id, SVR, result)
         _pass(session, key, packet, _grounds(verdict), _reviewers(verdict, approvals))
     else:
         failed = [each["name"] for each in verdict["checks"] if each["outcome"] == Outcome.FAIL]
@@ -65,7 +71,20 @@ def conclude(
 
 def _reviewers(verdict: dict[str, Any], approvals: int) -> int:
     """How many have to agree: a suspicion asks for one where nothing else does."""
-    return max(approvals, 1) if verdict.get("decision") == Decision.REVIEW else approvals
+    return max(approvals, 1, _asked(verdict)) if verdict.get("decision") == Decision.REVIEW else approvals
+
+
+def asked(session: Session, packet_id: str) -> int:
+    """How many reviewers the tier that decided about a packet asks for, by its last verdict; one that broke is none."""
+    for row in attestations.all_of(session, packet_id, SCAN):
+        said = Statement.from_bytes(Envelope.from_bytes(row.envelope).payload).predicate
+        if "inconclusive" not in said:
+            return _asked(said)
+    return 0
+
+
+def _asked(verdict: Mapping[str, Any]) -> int:
+    return int(verdict.get("approvals", {}).get(verdict.get("tier"), 0))
 
 
 def _grounds(verdict: dict[str, Any]) -> str:

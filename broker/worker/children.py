@@ -67,7 +67,7 @@ def align(bench: Bench, held: Claim, lease: Lease) -> Done:
         _fetch(session, bench, str(held.spec["packet_id"]), packet, trust)
     given = {"packet": str(packet), "trust": str(trust), "out": str(scratch(bench, held, "memory"))}
     ordered = {name: each for name, each in held.spec.items() if name != "packet_id"}
-    return _child(bench, held, lease, "student_agent", "align", {**ordered, **given})
+    return in_child(bench, held, lease, "student_agent", "align", {**ordered, **given})
 
 
 def verify(bench: Bench, held: Claim, lease: Lease) -> Done:
@@ -75,7 +75,7 @@ def verify(bench: Bench, held: Claim, lease: Lease) -> Done:
     spec = {name: each for name, each in held.spec.items() if name != "aligned_by"}
     if aligned_by := held.spec.get("aligned_by"):
         spec["memories"] = [*spec.get("memories", ()), *_memories(bench, aligned_by)]
-    return _child(bench, held, lease, "student_agent", "verify", spec)
+    return in_child(bench, held, lease, "student_agent", "verify", spec)
 
 
 PEERS = "m2kt.peers"
@@ -97,7 +97,7 @@ def exchange(bench: Bench, held: Claim, lease: Lease) -> Done:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
     given = {"key": str(_key(bench)), "broker": bench.settings.public_url, "state": str(state)}
     out = str(scratch(bench, held, "exchange"))
-    return _child(bench, held, lease, "student_agent", "exchange", {**held.spec, **given, "out": out})
+    return in_child(bench, held, lease, "student_agent", "exchange", {**held.spec, **given, "out": out})
 
 
 def _require_installed(factory: object) -> None:
@@ -142,12 +142,13 @@ def _fetch(session: Session, bench: Bench, packet_id: str, path: Path, trust: Pa
     """An approved packet's bytes, and the keys that signed it; that one of them counts, `packets.pullable` has seen."""
     found = packets.pullable(session, packet_id)
     path.write_bytes(packets.content(session, bench.store, found, 0, found.size))
-    for name, key in _signers(session, bench, found.packet_id).items():
+    for name, key in signers(session, bench, found.packet_id).items():
         if not (trust / f"{name}.pub").exists():  # it signed another packet of this job, too
             write_public(trust / f"{name}.pub", key)
 
 
-def _signers(session: Session, bench: Bench, packet_id: str) -> TrustStore:
+def signers(session: Session, bench: Bench, packet_id: str) -> TrustStore:
+    """The keys that signed a packet, as far as they count as publishers'."""
     signed = (each.key_id for each in packets.signatures(session, [packet_id])[packet_id])
     return agents.trusted(session, bench.standing, signed, agents.PUBLISHING)
 
@@ -155,7 +156,7 @@ def _signers(session: Session, bench: Bench, packet_id: str) -> TrustStore:
 def _packet(bench: Bench, held: Claim, lease: Lease, job: str, spec: dict[str, Any]) -> Done:
     """A job of the teacher's program that writes a packet, which is published with the job's success."""
     key, out = _key(bench), scratch(bench, held, "m2kt")
-    result = _child(bench, held, lease, "teacher_agent", job, {**spec, "key": str(key), "out": str(out)}).result
+    result = in_child(bench, held, lease, "teacher_agent", job, {**spec, "key": str(key), "out": str(out)}).result
     try:
         data = out.read_bytes()
     except OSError as error:
@@ -178,7 +179,17 @@ def _principal(session: Session, bench: Bench, key: KeyId) -> Principal:
     return found[0]
 
 
-def _child(bench: Bench, held: Claim, lease: Lease, module: str, job: str, spec: dict[str, Any]) -> Done:
+def in_child(
+    bench: Bench,
+    held: Claim,
+    lease: Lease,
+    module: str,
+    job: str,
+    spec: dict[str, Any],
+    seconds: float | None = None,
+) -> Done:
+    """``python -m module job`` on ``spec``, guarded by the job's lease; no longer than the job may take, or
+    ``seconds``."""
     # The database's password and the broker's key are none of a job's business.
     hidden = dict.fromkeys(
         ("M2KT_DATABASE_URL", "M2KT_REDIS_URL", "M2KT_BROKER_KEY", "M2KT_BROKER_KEY_PEM", "M2KT_ADMIN_KEYS"), ""
@@ -195,7 +206,7 @@ def _child(bench: Bench, held: Claim, lease: Lease, module: str, job: str, spec:
             on_progress=lease.report,
             log=log,
             env={**hidden, **environment(bench.device, bench.visible)},
-            timeout=time_limit(bench, held),
+            timeout=min(filter(None, (seconds, time_limit(bench, held))), default=None),
             on_start=lambda pid: lease.guard(pid, log),
             lifeline=lease.lifeline,
         )

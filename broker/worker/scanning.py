@@ -18,17 +18,20 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from broker.db import transaction
-from broker.services import jobs, packets, scans
+from broker.services import attestations, jobs, packets, scans
 from broker.services.approvals import Approvals
 from broker.services.jobs import Claim
 from broker.worker.bench import Bench
 from broker.worker.children import Done, log_file, scratch
+from broker.worker.detonation import detonate
 from broker.worker.lease import Lease
 from m2kt.agent.child import stop
+from m2kt.client.predicates import DETONATION
 from m2kt.errors import ChildFailed
 from m2kt.files import disk_errors
 from m2kt.lifeline import LIFELINE, Lifeline
 from m2kt.scan import Decision, Outcome, Policy
+from m2kt.scan.check import KNOWLEDGE
 
 MAX_VERDICT_BYTES = 4 << 20
 
@@ -40,6 +43,8 @@ class Material:
     data: bytes
     references: tuple[bytes, ...]
     publisher: str
+    teaches: bool
+    """Whether there is something in it that a student could be tried with."""
 
 
 def scan(bench: Bench, held: Claim, lease: Lease) -> Done:
@@ -50,14 +55,22 @@ def scan(bench: Bench, held: Claim, lease: Lease) -> Done:
         material = _material(session, bench, packet_id)
     if material is None:
         return Done({"skipped": "the packet was decided before its scan began"})
-    verdict = _verdict(bench, held, lease, material)
-    outcomes = {each["outcome"] for each in verdict["checks"]}
+    verdict, measured = _verdict(bench, held, lease, material), None
+    outcomes = _outcomes(verdict)
+    if bench.settings.detonation and material.teaches and not outcomes & {Outcome.FAIL, Outcome.ERROR}:
+        measured = detonate(bench, held, lease, packet_id, material.data)
+        verdict = _verdict(bench, held, lease, material, measured)
+        outcomes = _outcomes(verdict)
     if Outcome.ERROR in outcomes and Outcome.FAIL not in outcomes:
         broken = [each["name"] for each in verdict["checks"] if each["outcome"] == Outcome.ERROR]
         raise ChildFailed(f"the checks {', '.join(broken)} broke: {verdict['checks']}")
     if verdict.get("decision") == Decision.INCONCLUSIVE:
         raise ChildFailed(f"the scan is inconclusive: {verdict['reason']}")
-    return Done(verdict, lambda session: _conclude(session, bench, packet_id, verdict))
+    return Done(verdict, lambda session: _conclude(session, bench, packet_id, verdict, measured))
+
+
+def _outcomes(verdict: dict[str, Any]) -> set[str]:
+    return {each["outcome"] for each in verdict["checks"]}
 
 
 def _material(session: Session, bench: Bench, packet_id: str) -> Material | None:
@@ -67,19 +80,26 @@ def _material(session: Session, bench: Bench, packet_id: str) -> Material | None
     packet = packets.get(session, packet_id)
     others = scans.compared_with(session, packet)
     held = tuple(b"".join(bench.store.read(session, each.content_sha256, 0, each.size)) for each in others)
-    return Material(data, held, packet.publisher)
+    return Material(data, held, packet.publisher, packet.kind in KNOWLEDGE)
 
 
-def _conclude(session: Session, bench: Bench, packet_id: str, verdict: dict[str, Any]) -> None:
+def _conclude(
+    session: Session, bench: Bench, packet_id: str, verdict: dict[str, Any], measured: dict[str, Any] | None
+) -> None:
+    if measured is not None:
+        packets.hold(session, packet_id)
+        attestations.state(session, bench.key, packet_id, DETONATION, measured)
     policy = Approvals(bench.settings.required_approvals, bench.settings.approvals)
     approvals = policy.needed(packets.get(session, packet_id))
     life = timedelta(days=bench.settings.verdict_days)
     scans.conclude(session, bench.key, packet_id, verdict, approvals=approvals, life=life)
 
 
-def _verdict(bench: Bench, held: Claim, lease: Lease, material: Material) -> dict[str, Any]:
-    with _written(bench, held, material) as paths:
-        status, said = _scanned(bench, held, lease, _arguments(bench, material, paths))
+def _verdict(
+    bench: Bench, held: Claim, lease: Lease, material: Material, measured: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    with _written(bench, held, material, measured) as (paths, told):
+        status, said = _scanned(bench, held, lease, [*_arguments(bench, material, paths), *told])
     try:
         verdict = json.loads(said)
         agreed = status == (0 if verdict["passed"] else 1) and bool(verdict["checks"])
@@ -92,17 +112,20 @@ def _verdict(bench: Bench, held: Claim, lease: Lease, material: Material) -> dic
 
 
 @contextmanager
-def _written(bench: Bench, held: Claim, material: Material) -> Iterator[list[Path]]:
-    """The packet's file and its references' files, for as long as the scan runs."""
-    everything = (material.data, *material.references)
-    paths = [scratch(bench, held, f"{number}.m2kt") for number in range(len(everything))]
+def _written(
+    bench: Bench, held: Claim, material: Material, measured: dict[str, Any] | None
+) -> Iterator[tuple[list[Path], list[str]]]:
+    """The packet's file and its references' files, for as long as the scan runs; and what names the measurement's."""
+    files = {f"{number}.m2kt": data for number, data in enumerate((material.data, *material.references))}
+    paths = [scratch(bench, held, name) for name in files]
+    told = scratch(bench, held, "measured.json")
     try:
-        for path, data in zip(paths, everything, strict=True):
+        for path, data in zip([*paths, told], [*files.values(), json.dumps(measured).encode()], strict=True):
             with disk_errors(path):
                 path.write_bytes(data)
-        yield paths
+        yield paths, ["--detonation", str(told)] if measured is not None else []
     finally:
-        for path in paths:
+        for path in (*paths, told):
             path.unlink(missing_ok=True)
 
 

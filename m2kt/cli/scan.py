@@ -10,7 +10,7 @@ from rich.text import Text
 from m2kt.cli.remote import Output, OutputOption, print_table, read_file, show_facts
 from m2kt.packet import Packet, read_packet
 from m2kt.scan import Decision, Policy
-from m2kt.scan.__main__ import report
+from m2kt.scan.report import report
 
 app = typer.Typer()
 EXITS = {Decision.APPROVE: 0, Decision.REVIEW: 1, Decision.REJECT: 1, Decision.INCONCLUSIVE: 1}

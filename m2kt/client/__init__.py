@@ -2,18 +2,20 @@
 
 from m2kt.client.channels import ChannelHead
 from m2kt.client.client import Client
-from m2kt.client.predicates import APPROVAL, CHANNEL, COMPLAINT, KEY, OUTCOME, RECEIPT, SCAN, STATE
+from m2kt.client.predicates import APPROVAL, CHANNEL, COMPLAINT, DETONATION, KEY, OUTCOME, RECEIPT, SCAN, STATE, SVR
 from m2kt.client.receipts import LogRules
 
 __all__ = [
     "APPROVAL",
     "CHANNEL",
     "COMPLAINT",
+    "DETONATION",
     "KEY",
     "OUTCOME",
     "RECEIPT",
     "SCAN",
     "STATE",
+    "SVR",
     "ChannelHead",
     "Client",
     "LogRules",

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -17,10 +18,11 @@ from m2kt.client.exchanges import ExchangeCalls
 from m2kt.client.jobs import JobCalls
 from m2kt.client.lifecycle import LifecycleCalls, channel_path
 from m2kt.client.predicates import APPROVAL, CHANNEL
-from m2kt.client.receipts import LogRules, Receipts, read_said
+from m2kt.client.receipts import LogRules, Receipts, Said, read_said
 from m2kt.client.transport import Json, Transport, json_of
 from m2kt.client.uploads import begin, publish
-from m2kt.errors import DigestMismatch, RequestUnsigned, SignatureError, UnknownKey
+from m2kt.errors import DigestMismatch, NotFound, NotLogged, RequestUnsigned, SignatureError, UnknownKey
+from m2kt.log.entries import entry_of
 from m2kt.packet import PacketId
 from m2kt.signing.dsse import Envelope
 from m2kt.signing.http import content_digest
@@ -253,6 +255,16 @@ class Client(AgentCalls, AccountCalls, JobCalls, LifecycleCalls, ExchangeCalls):
     def resource(self, path: str) -> bytes:
         """A static resource of the log: ``checkpoint``, ``tile/0/000``, ``tile/entries/000.p/7``. Not verified."""
         return self._transport.send("GET", f"/v1/log/{path}", signed=False).content
+
+    def logged(self, said: Attestation, envelope: bytes, what: str) -> Attestation:
+        """A verified statement, once it stands in the broker's log, as `verify` asks of receipts (`LogError`)."""
+        entry = entry_of(Envelope.from_bytes(envelope).pae)
+        return self._receipts.once_logged(lambda: Said(said, entry, self._inclusion(entry)), what, self.broker_keys())
+
+    def _inclusion(self, entry: bytes) -> str | None:
+        with suppress(NotLogged, NotFound):
+            return self._transport.send("GET", f"/v1/log/proof/inclusion/{entry.hex()}", signed=False).text
+        return None
 
     def prove_consistency(self, old: int, new: int) -> Sequence[bytes]:
         """The broker's proof that the tree of ``new`` entries begins with that of ``old``. Not verified."""

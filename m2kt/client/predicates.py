@@ -9,6 +9,13 @@ STATE = "urn:m2kt:state:v1"
 SCAN = "urn:m2kt:scan:v1"
 """What the checks found: signed by the broker."""
 
+SVR = "https://in-toto.io/attestation/svr/v0.2"
+"""What passed, for other tools: an in-toto Simple Verification Result, signed by the broker beside a `SCAN` that
+passed."""
+
+DETONATION = "urn:m2kt:detonation:v1"
+"""What it did to a reference student before anybody could pull it: signed by the broker."""
+
 OUTCOME = "urn:m2kt:outcome:v1"
 """What it did to a student: signed by the student."""
 

@@ -11,7 +11,8 @@ from cryptography.exceptions import InvalidSignature
 
 from m2kt.client.client import Client
 from m2kt.client.lifecycle_records import check_end, check_steps
-from m2kt.client.predicates import APPROVAL, COMPLAINT, KEY, OUTCOME, RECEIPT, REVIEW, SCAN, STATE
+from m2kt.client.predicates import APPROVAL, COMPLAINT, DETONATION, KEY, OUTCOME, RECEIPT, REVIEW, SCAN, STATE, SVR
+from m2kt.client.result_records import check_results
 from m2kt.client.statements import Said, Statements
 from m2kt.client.transport import Json
 from m2kt.errors import M2KTError
@@ -119,6 +120,7 @@ class PacketRecords:
         self._check_state(where, row, said)
         check_steps(where, said, self._statements.report)
         check_end(where, row, said, self._statements.report)
+        check_results(where, said, self._statements.report)
         self._check_receipt(where, row, [each for each in said if each.kind == RECEIPT])
         if self._puller is not None and row["state"] == "approved":
             self._check_content(where, row, self._puller)
@@ -134,7 +136,7 @@ class PacketRecords:
         trust = self._brokers
         if kind in _ROLES:
             trust = TrustStore(each.key for each in self._holders.values() if each.role in _ROLES[kind])
-        elif kind not in (RECEIPT, STATE, SCAN, REVIEW):
+        elif kind not in (RECEIPT, STATE, SCAN, SVR, DETONATION, REVIEW):
             self._statements.report(where, f"its type {kind} is not one that this auditor knows")
         return self._statements.read(item, where, kind, str(row["packet_id"]), trust)
 

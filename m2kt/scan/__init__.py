@@ -1,12 +1,14 @@
 """The checks between a packet and its approval; they fail closed. ``python -m m2kt.scan FILE`` runs them alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from m2kt.errors import DigestMismatch, M2KTError
 from m2kt.packet import Packet, PacketKind, read_packet
 from m2kt.scan import exact, planted, rules
 from m2kt.scan.check import KNOWLEDGE, Check, Subject
+from m2kt.scan.detonation import detonated, not_tried
 from m2kt.scan.exchange import exchanged
+from m2kt.scan.harmful import harmful
 from m2kt.scan.headers import headers
 from m2kt.scan.policy import Decision, Policy
 from m2kt.scan.text import texts
@@ -34,17 +36,25 @@ CHECKS = (
     Check("drift", "1", planted.drifted, KNOWLEDGE, planted.no_forerunner),
     Check("dissent", "1", planted.dissent, KNOWLEDGE, planted.no_other_teacher),
     Check("denied", "1", rules.denied, KNOWLEDGE, rules.no_denied),
+    Check("harmful", "1", harmful),
     Check("exchange", "1", exchanged, frozenset({PacketKind.EXCHANGE})),
     Check("family", "1", rules.family, needs=rules.no_family_known),
+    Check("detonation", "1", detonated, KNOWLEDGE, not_tried),
 )
 """In order of running. ``structure`` comes before them: it makes the packet that they look at."""
 CHECK_NAMES = (STRUCTURE[0], *(each.name for each in CHECKS))
 
 
-def scan(data: bytes, policy: Policy | None = None, references: Sequence[Packet] = ()) -> Verdict:
+def scan(
+    data: bytes,
+    policy: Policy | None = None,
+    references: Sequence[Packet] = (),
+    detonation: Mapping[str, str] | None = None,
+) -> Verdict:
     """The verdict on a container's bytes. Never raises: what goes wrong in a check counts against the packet.
 
-    ``references``: packets that are trusted more, for the checks that compare.
+    ``references``: packets that are trusted more, for the checks that compare. ``detonation``: what it did
+    to a reference student.
     """
     try:
         packet = read_packet(data)
@@ -52,7 +62,7 @@ def scan(data: bytes, policy: Policy | None = None, references: Sequence[Packet]
         return _unreadable("digests", error.detail)
     except M2KTError as error:
         return _unreadable("structure", error.detail)
-    subject = Subject(packet, policy or Policy(), tuple(references), data)
+    subject = Subject(packet, policy or Policy(), tuple(references), data, detonation)
     results = tuple(_run(check, subject) for check in CHECKS)
     return Verdict((CheckResult(*STRUCTURE, Outcome.PASS, ()), *results))
 

@@ -3,9 +3,10 @@
 *Passed* is what may be approved, by itself or (``decision`` says ``review``) by reviewers.
 
 ``--policy FILE`` decides by another policy, ``--tier NAME`` by another of its tiers, ``--reference FILE`` (repeatable)
-compares with a packet that is trusted more. With M2KT_LIFELINE the scan ends when its stdin does; M2KT_SCAN_MEMORY_MIB
-and M2KT_SCAN_SECONDS bound what hostile bytes can make it use, and M2KT_SCAN_NO_NETWORK=1 takes its network away where
-the kernel lets a process do that. The kernel holds it to all of them, whatever the interpreter is busy with.
+compares with a packet that is trusted more, ``--detonation FILE`` has what a reference student did with it. With
+M2KT_LIFELINE the scan ends when its stdin does; M2KT_SCAN_MEMORY_MIB and M2KT_SCAN_SECONDS bound what hostile bytes can
+make it use, and M2KT_SCAN_NO_NETWORK=1 takes its network away where the kernel lets a process do that. The kernel holds
+it to all of them, whatever the interpreter is busy with.
 """
 
 import argparse
@@ -15,12 +16,12 @@ import resource
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from m2kt.errors import M2KTError
 from m2kt.lifeline import LIFELINE, watch
 from m2kt.packet import Packet, read_packet
-from m2kt.scan import Decision, Policy, scan
+from m2kt.scan import Policy
+from m2kt.scan.report import report
 from m2kt.scan.solitude import cut_off
 
 USAGE = 2
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> int:
         policy = Policy.from_bytes(given.policy.read_bytes()) if given.policy else Policy()
         references = [_read(each) for each in given.reference]
         data = given.file.read_bytes()
-        said = report(data, policy, references, given.tier)
+        said = report(data, policy, references, given.tier, _measured(given.detonation))
     except OSError as error:
         return _refuse(f"cannot read {error.filename}: {error.strerror}")
     except M2KTError as error:
@@ -42,31 +43,22 @@ def main(arguments: list[str]) -> int:
     return 0 if said["passed"] else 1
 
 
-def report(data: bytes, policy: Policy, references: list[Packet], tier: str | None = None) -> dict[str, Any]:
-    """The verdict, what the policy makes of it, and by which policy."""
-    named = policy.tier_named(tier)
-    verdict = scan(data, policy, references)
-    made, why = policy.decide(verdict, named)
-    held = [each.packet_id for each in references]
-    return {
-        **verdict.to_dict(),
-        # Nothing in it is wrong and nothing is missing; whether people have to agree is the decision's to say.
-        "passed": made in (Decision.APPROVE, Decision.REVIEW),
-        "decision": made.value,
-        "reason": why,
-        "tier": named,
-        "policy": policy.digest,
-        "references": held,
-    }
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m m2kt.scan", description="Run the checks on a packet.")
     parser.add_argument("file", type=Path)
     parser.add_argument("--policy", type=Path)
     parser.add_argument("--tier")
     parser.add_argument("--reference", type=Path, action="append", default=[])
+    parser.add_argument("--detonation", type=Path)
     return parser
+
+
+def _measured(path: Path | None) -> dict[str, str] | None:
+    """What a reference student was measured to do with the packet."""
+    if path is None:
+        return None
+    found: dict[str, str] = json.loads(path.read_bytes())
+    return found
 
 
 def _read(path: Path) -> Packet:

@@ -1,6 +1,6 @@
 """What a check is, and what it is given to look at."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -23,6 +23,9 @@ class Subject:
     references: tuple[Packet, ...] = ()
     data: bytes = b""
     """The container's bytes, for checks that read them anew."""
+
+    detonation: Mapping[str, str] | None = None
+    """What it did to a reference student (`broker.worker.detonation`), if one has tried it."""
 
     @cached_property
     def knowledge(self) -> Knowledge:

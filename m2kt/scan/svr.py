@@ -5,39 +5,43 @@ verdict, evidence and all, is a statement of ours (``urn:m2kt:scan:v1``); this o
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from m2kt.scan.policy import Decision, Policy
-from m2kt.scan.verdict import Outcome, Verdict
+from m2kt.client.predicates import SVR
+from m2kt.scan.policy import Decision
+from m2kt.scan.verdict import Outcome
 
-SVR = "https://in-toto.io/attestation/svr/v0.2"
+__all__ = ["SVR", "VERIFIER", "counts", "predicate", "properties"]
+
 VERIFIER = "urn:m2kt:scan"
-STRICTER = "strict"
 
 
-def predicate(verdict: Verdict, policy: Policy, tier: str, now: datetime) -> Mapping[str, Any]:
-    """The predicate of a verdict that ``policy`` was applied to; ``expires`` is an addition that readers may ignore."""
+def predicate(said: Mapping[str, Any], now: datetime, expires: str) -> Mapping[str, Any]:
+    """The predicate of a verdict as `m2kt.scan.report.report` tells it. ``expires`` (RFC 3339) is an addition that
+    other tools may ignore."""
+    policies = []
+    if "policy" in said:
+        uri = f"urn:m2kt:scan-policy:{said.get('policy_name', '')}"
+        policies = [{"uri": uri, "digest": {"sha256": str(said["policy"]).removeprefix("sha256:")}}]
     return {
         "verifier": {"id": VERIFIER},
-        "policies": [{"uri": f"urn:m2kt:scan-policy:{policy.name}", "digest": {"sha256": policy.digest[7:]}}],
-        "timeCreated": _rfc3339(now),
-        "expires": _rfc3339(now + timedelta(days=policy.days)),
-        "properties": list(properties(verdict, policy, tier)),
+        "policies": policies,
+        "timeCreated": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "expires": expires,
+        "properties": properties(said),
     }
 
 
-def properties(verdict: Verdict, policy: Policy, tier: str) -> list[str]:
+def properties(said: Mapping[str, Any]) -> list[str]:
     """``M2KT_CHECK_<NAME>_<VERSION>`` for each check that passed, ``M2KT_TIER_<TIER>`` for each tier that approves."""
     checks = [
-        f"M2KT_CHECK_{each.name.upper()}_{each.version}" for each in verdict.checks if each.outcome is Outcome.PASS
+        f"M2KT_CHECK_{each['name'].upper()}_{each['version']}"
+        for each in said["checks"]
+        if each["outcome"] == Outcome.PASS
     ]
-    tiers = [
-        f"M2KT_TIER_{name.upper()}"
-        for name in sorted({tier, *policy.tiers})
-        if policy.decide(verdict, name)[0] is Decision.APPROVE
-    ]
-    return sorted(checks) + tiers
+    approving = [name for name, made in said.get("tiers", {}).items() if made == Decision.APPROVE]
+    return sorted(checks) + [f"M2KT_TIER_{name.upper()}" for name in sorted(approving)]
 
 
 def counts(said: Mapping[str, Any], now: datetime) -> bool:
@@ -46,7 +50,3 @@ def counts(said: Mapping[str, Any], now: datetime) -> bool:
         return now < datetime.fromisoformat(str(said["expires"]))
     except (KeyError, ValueError, TypeError):
         return False
-
-
-def _rfc3339(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -34,7 +34,8 @@ from m2kt.packet import (
     build_packet,
     ledger,
 )
-from m2kt.scan import scan
+from m2kt.scan import Policy
+from m2kt.scan.report import report
 from m2kt.signing import sign_packet
 from m2kt.signing.http import new_nonce, sign_request
 from m2kt.signing.keys import PrivateKey, TrustStore, generate, write_private, write_public
@@ -265,7 +266,7 @@ def run_scans(sessions: Sessions, desk: Desk, run_log: Scan) -> Scan:
                 if data is None:  # revoked meanwhile
                     jobs.succeed(session, held, {})
                     continue
-                verdict = scan(data).to_dict()
+                verdict = report(data, Policy())
                 jobs.succeed(session, held, verdict)
                 scans.conclude(session, desk.key, held.packet_id or "", verdict)
 

@@ -10,7 +10,7 @@ from broker.services.tlog import stored_tiles
 from m2kt.client import LogRules
 from m2kt.client.audit import Finding, audit
 from m2kt.client.lifecycle_records import STEPS
-from m2kt.client.predicates import OUTCOME, STATE
+from m2kt.client.predicates import OUTCOME, STATE, SVR
 from m2kt.errors import LogTampered
 from m2kt.log import Checkpoint, Memory, issue, tiles, tree
 from m2kt.signing import sign_packet
@@ -66,6 +66,10 @@ TAMPERINGS = {
     ),
     "a receipt is deleted": (f"DELETE FROM attestations WHERE {RECEIPT}", "packet"),
     "a verdict is deleted": ("DELETE FROM attestations WHERE predicate_type = 'urn:m2kt:scan:v1'", "leaf"),
+    "a result is deleted": (
+        "DELETE FROM attestations WHERE predicate_type = 'https://in-toto.io/attestation/svr/v0.2'",
+        "leaf",
+    ),
     "a change of state is deleted": (
         "DELETE FROM attestations WHERE id = (SELECT min(id) FROM attestations "
         "WHERE predicate_type = 'urn:m2kt:state:v1')",
@@ -219,7 +223,7 @@ def tamper(session, statements: str) -> None:
 def test_an_untouched_broker_has_no_findings(look):
     report = look()
     assert report.findings == []
-    assert report.counted == {"entries": 21, "packets": 3, "keys": 4}
+    assert report.counted == {"entries": 23, "packets": 3, "keys": 4}
     assert look().findings == []
 
 
@@ -269,6 +273,17 @@ def test_a_statement_behind_the_logs_back_is_named_once_it_should_be_there(look,
     assert any("not in the log" in each.what for each in look().findings)
 
 
+def test_a_result_about_a_packet_that_was_taken_back_is_named(look, session, keys, run_log):
+    """A broker that lies in full form: signed, and logged."""
+    packet_id = session.scalars(text("SELECT packet_id FROM packets WHERE name = 'acme/revoked'")).one()
+    attestations.state(session, keys.broker, packet_id, SVR, {"properties": ["M2KT_TIER_STRICT"]})
+    session.commit()
+    run_log()
+    where = f"packet {packet_id}"
+    assert [each.where for each in look().findings] == [where]
+    assert "after it was revoked" in look().findings[0].what
+
+
 def test_a_log_that_was_rolled_back_is_named(look, session, keeper, client_of, keys, run_log):
     """The database is restored from yesterday, and the sequencer, none the wiser, signs on."""
     look()
@@ -283,7 +298,7 @@ def test_a_log_that_was_rolled_back_is_named(look, session, keeper, client_of, k
     session.add(LogCheckpoint(size=5, note=note, time=now, published=True))
     session.commit()
     assert look().findings[0] == Finding(
-        "checkpoint", f"log-rolled-back: the log {keeper.origin} had 21 entries and has 5 now"
+        "checkpoint", f"log-rolled-back: the log {keeper.origin} had 23 entries and has 5 now"
     )
 
 

@@ -4,6 +4,7 @@ Everything is real but the time: the memory was trained by the real alignment, t
 `run` is what a killed process does (`tests.killing`).
 """
 
+import json
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -49,10 +50,17 @@ def intake_of(spec: Mapping[str, Any], verdict: Mapping[str, Any] = VERDICT) -> 
     state, key = Path(spec["state"]), load_private(Path(spec["key"]))
     trust = TrustStore.from_directory(Path(spec["trust"]))
     client = Client(str(spec["broker"]), key, trust, log=LogRules(memory=Memory(state / "log")))
-    student = Student(Path("model"), state, checks=Path("checks"))
+    student = Student(_model(state.parent / "model", str(spec.get("family", "gpt2"))), state, checks=Path("checks"))
     intake = Intake(client, key, trust, student, Policy(), MODEL, state / "log.txt")
     intake.run = children(Path(spec["memory"]), verdict)
     return intake
+
+
+def _model(home: Path, family: str) -> Path:
+    """A directory that says of which family a model would be."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "config.json").write_text(json.dumps({"model_type": family}))
+    return home
 
 
 def run(spec: dict[str, Any]) -> None:

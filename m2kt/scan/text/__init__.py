@@ -28,7 +28,7 @@ READERS: tuple[tuple[Callable[[str], Iterator[str]], Weight], ...] = (
 
 def texts(subject: Subject) -> Iterator[Finding]:
     """No secret, no person's data and no instruction stands in the packet's texts, plain, disguised or split."""
-    found = list(_texts(subject.packet))
+    found = list(texts_of(subject.packet))
     size = sum(len(text) for _, text in found)
     if size > MAX_CHARS:
         yield Finding("texts", f"they have {size} characters, the limit is {MAX_CHARS}")
@@ -48,7 +48,8 @@ def hits(text: str) -> Iterator[tuple[str, Weight]]:
                 yield what, weight
 
 
-def _texts(packet: Packet) -> Iterator[tuple[str, str]]:
+def texts_of(packet: Packet) -> Iterator[tuple[str, str]]:
+    """Every text in a packet, and where it stands."""
     manifest = packet.manifest
     teacher, domain = manifest.teacher, manifest.domain
     yield "name", manifest.name

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from m2kt.client.predicates import OUTCOME, RECEIPT, SCAN, STATE
+from m2kt.client.predicates import OUTCOME, RECEIPT, SCAN, STATE, SVR
 from m2kt.errors import DigestMismatch, NotFound, NotPullable, SignatureError, UnknownKey
 from m2kt.signing import TrustStore, sign_packet
 from m2kt.signing.dsse import Envelope
@@ -34,6 +34,7 @@ def test_every_step_of_a_packet_is_signed_by_the_broker(client_of, keys, publish
         (RECEIPT, None),
         (STATE, "scanning"),
         (SCAN, None),
+        (SVR, None),
         (STATE, "approved"),
         (STATE, "revoked"),
     ]
@@ -56,7 +57,7 @@ def test_attestations_page_by_keyset(http, published, run_scans):
         seen += [each["id"] for each in answer.json()["items"]]
         path = answer.links.get("next", {}).get("url")
     assert seen == sorted(seen)
-    assert len(seen) == 4
+    assert len(seen) == 5
 
 
 def test_attestations_can_be_neither_changed_nor_deleted(session, published):

@@ -52,7 +52,9 @@ def test_two_of_three_approve(client_of, keys, reviewers, waiting, run_log):
     run_log()
     assert client_of(keys.student).pull(waiting)
     with pytest.raises(Conflict, match="waits for no reviewer"):
-        client_of(third).review(waiting, "approve", "late")
+        client_of(third).review(waiting, "reject", "late")
+    client_of(third).review(waiting, "approve", "for students of the teacher's own family")
+    assert client_of(None).show(waiting)["reason"] == found["reason"]  # it changes no state
 
 
 def test_one_rejection_rejects(client_of, reviewers, waiting):
@@ -101,3 +103,16 @@ def test_a_review_says_approve_or_reject_about_this_packet(client_of, keys, revi
     stray = attest(f"sha256:{'0' * 64}", APPROVAL, {"decision": "approve"}, reviewers[0]).to_bytes()
     answer = sign(reviewers[0], "POST", f"/v1/packets/{waiting}/reviews", stray)
     assert answer.json()["detail"] == "this statement is about another packet"
+
+
+def test_the_tier_that_decided_may_ask_for_more_reviewers_than_the_settings(
+    client_of, keys, session, desk, signed, reviewers
+):
+    packet_id = client_of(keys.teacher).publish(signed)["packet_id"]
+    scans.begin(session, keys.broker, desk.store, packet_id)
+    tier = {"decision": "review", "reason": "odd", "tier": "strict", "approvals": {"strict": 3}}
+    scans.conclude(session, keys.broker, packet_id, {"passed": True, "checks": [], **tier}, approvals=2)
+    session.commit()
+    for each, state in zip(reviewers, ("quarantined", "quarantined", "approved"), strict=True):
+        client_of(each).review(packet_id, "approve", "fine")
+        assert client_of(None).show(packet_id)["state"] == state

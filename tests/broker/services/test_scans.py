@@ -3,8 +3,10 @@
 import pytest
 
 from broker.models import PacketState
-from broker.services import packets, scans
-from m2kt.client.predicates import SCAN
+from broker.services import attestations, packets, scans
+from m2kt.client.predicates import SCAN, SVR
+from m2kt.signing.dsse import Envelope
+from m2kt.signing.statement import Statement
 
 pytestmark = pytest.mark.usefixtures("enrolled")
 
@@ -56,3 +58,34 @@ def test_a_packet_revoked_before_its_scan_is_not_scanned(session, keys, client_o
     packet_id = client_of(keys.teacher).publish(signed)["packet_id"]
     client_of(keys.teacher).revoke(packet_id, "wrong")
     assert scans.begin(session, keys.broker, desk.store, packet_id) is None
+
+
+def test_a_verdict_that_passed_has_a_result_beside_it_that_says_the_tiers_and_expires_with_it(
+    session, keys, client_of, signed, run_scans
+):
+    packet_id = client_of(keys.teacher).publish(signed)["packet_id"]
+    run_scans()
+    result, verdict = (said_of(session, packet_id, each) for each in (SVR, SCAN))
+    assert verdict["tiers"] == {"standard": "approve", "strict": "inconclusive"}
+    assert "M2KT_TIER_STANDARD" in result["properties"]
+    assert "M2KT_TIER_STRICT" not in result["properties"]
+    assert "M2KT_CHECK_FINITE_1" in result["properties"]
+    assert result["expires"] == verdict["expires"]
+    assert result["policies"][0]["digest"]["sha256"] == verdict["policy"].removeprefix("sha256:")
+
+
+def test_a_verdict_that_did_not_pass_has_no_result(session, keys, scanning):
+    scans.conclude(session, keys.broker, scanning, verdict(False, "pass", "fail"))
+    assert attestations.latest(session, scanning, SVR) is None
+
+
+def test_a_packet_that_was_revoked_during_its_scan_has_no_result(session, keys, scanning, client_of):
+    session.commit()
+    client_of(keys.teacher).revoke(scanning, "wrong")
+    scans.conclude(session, keys.broker, scanning, verdict(True, "pass"))
+    assert attestations.latest(session, scanning, SVR) is None
+
+
+def said_of(session, packet_id, kind):
+    row = attestations.latest(session, packet_id, kind)
+    return Statement.from_bytes(Envelope.from_bytes(row.envelope).payload).predicate

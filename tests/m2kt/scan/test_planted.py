@@ -46,6 +46,7 @@ def test_an_honest_packet_is_left_alone():
         "dissent",
         "exchange",
         "denied",
+        "detonation",
         "family",
     }
 

@@ -7,10 +7,11 @@ import pytest
 
 from m2kt.errors import UsageError
 from m2kt.scan import CheckResult, Decision, Outcome, Policy, Verdict
-from m2kt.scan.policy import ALWAYS, EXACT, GEOMETRY, STRICT, DomainRules, Thresholds, Tier
+from m2kt.scan.policy import ALWAYS, EXACT, GEOMETRY, STRICT, TIERS, DomainRules, Thresholds, Tier
 from m2kt.scan.svr import counts, predicate, properties
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+END = "2026-12-22T12:00:00Z"
 
 
 def verdict(**outcomes):
@@ -70,6 +71,7 @@ def test_a_policy_survives_its_file_and_its_digest_follows_its_content():
         (b'{"colour": 1}', "unknown fields colour"),
         (b'{"tiers": {"lax": {"required": []}}, "tier": "lax"}', "requires at least"),
         (b'{"tier": "lax"}', "no tier 'lax'"),
+        (b'{"tiers": {"Strict": {"required": ["structure", "headers", "digests", "finite", "precision"]}}}', "no tier"),
         (b'{"days": 1, "days": 2}', "twice"),
         (b'{"thresholds": {"hub_ratio": "many"}}', "scan policy"),
     ],
@@ -83,16 +85,30 @@ def test_no_tier_can_do_without_the_checks_of_the_format():
     assert ALWAYS <= EXACT <= STRICT.required
 
 
+def told(found, policy=None):
+    """What a scan tells of a verdict, as far as a result reads it."""
+    policy = policy or Policy()
+    tiers = {name: policy.decide(found, name)[0].value for name in policy.tiers}
+    return {**found.to_dict(), "tiers": tiers, "policy": policy.digest, "policy_name": policy.name}
+
+
 def test_an_svr_names_what_passed_and_nothing_else():
-    said = predicate(verdict(hubs=Outcome.SUSPICIOUS, drift=Outcome.NOT_RUN), Policy(), "standard", NOW)
+    said = predicate(told(verdict(hubs=Outcome.SUSPICIOUS, drift=Outcome.NOT_RUN)), NOW, END)
     assert "M2KT_CHECK_FINITE_1" in said["properties"]
     assert not [each for each in said["properties"] if "HUBS" in each or "DRIFT" in each or "TIER" in each]
-    assert said["policies"][0]["digest"]["sha256"] == Policy().digest.removeprefix("sha256:")
-    assert "M2KT_TIER_STANDARD" in properties(verdict(), Policy(), "standard")
+    assert said["policies"] == [
+        {"uri": "urn:m2kt:scan-policy:default", "digest": {"sha256": Policy().digest.removeprefix("sha256:")}}
+    ]
+
+
+def test_an_svr_names_each_tier_that_approves():
+    assert [each for each in properties(told(verdict())) if "TIER" in each] == ["M2KT_TIER_STANDARD"]
+    lone = Policy(tiers={**TIERS, "strict": replace(STRICT, approvals=0)})
+    assert "M2KT_TIER_STRICT" in properties(told(verdict(), lone))
 
 
 def test_an_svr_expires():
-    said = predicate(verdict(), Policy(), "standard", NOW)
+    said = predicate(told(verdict()), NOW, END)
     assert counts(said, NOW + timedelta(days=29))
     assert not counts(said, NOW + timedelta(days=30))
     assert not counts({}, NOW)
