@@ -48,12 +48,12 @@ def measure(domains: Sequence[str], quick: bool, workers: int) -> list[Row]:
     """One row for every domain and seed, each from a process of its own."""
     jobs = [(domain, seed) for seed in ((KEPT_SEED,) if quick else SEEDS) for domain in domains]
     with tempfile.TemporaryDirectory() as root, ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(lambda job: measure_one(job[0], job[1], quick, Path(root)), jobs))
+        return list(pool.map(lambda job: measure_one(job[0], job[1], quick, Path(root), Path(root) / "models"), jobs))
 
 
-def measure_one(domain: str, seed: int, quick: bool, root: Path) -> Row:
-    """One domain and seed in a process of its own, with ``root`` to itself."""
-    spec = {"domain": domain, "seed": seed, "quick": quick, "root": str(root)}
+def measure_one(domain: str, seed: int, quick: bool, root: Path, models: Path) -> Row:
+    """One domain and seed in a process of its own; pairs that are not kept are made in ``models``."""
+    spec = {"domain": domain, "seed": seed, "quick": quick, "root": str(root), "models": str(models)}
     command = [sys.executable, "-m", "bench.te.domain"]
     done = subprocess.run(command, input=json.dumps(spec), text=True, stdout=subprocess.PIPE, check=True)
     row: Row = json.loads(done.stdout.splitlines()[-1])
