@@ -15,9 +15,9 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.te.measuring import SEEDS, Row, measure_one
 from bench.te.report import page
 from bench.te.settings import DOMAINS, KEPT_SEED
-from bench.transfer import SEEDS, Row, measure_one
 from m2kt.files import write_atomically
 
 ROOT = Path(__file__).parents[2]

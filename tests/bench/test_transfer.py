@@ -13,7 +13,7 @@ from bench.te import kd, packets
 from bench.te.judging import open_prompts
 from bench.te.report import page
 from bench.te.settings import MODELS
-from bench.transfer import figures
+from bench.te.summary import figures
 from examples.models.tasks import TASKS
 from m2kt.neural.models import load
 from m2kt.packet.controls import decoded
