@@ -24,14 +24,15 @@ def main() -> int:
     spec = json.loads(sys.stdin.read())
     offline()
     set_threads(1)
-    print(json.dumps(run(spec["domain"], spec["seed"], QUICK if spec["quick"] else FULL, Path(spec["root"]))))
+    size = QUICK if spec["quick"] else FULL
+    print(json.dumps(run(spec["domain"], spec["seed"], size, Path(spec["root"]), Path(spec["models"]))))
     return 0
 
 
-def run(domain: str, seed: int, size: Size, root: Path) -> Row:
+def run(domain: str, seed: int, size: Size, root: Path, models: Path) -> Row:
     """Extract, align, seal, judge, and the baseline."""
     began = time.process_time()
-    scene = make_scene(domain, seed, size, root / f"{domain}-{seed}")
+    scene = make_scene(domain, seed, size, root / f"{domain}-{seed}", models)
     packet, extraction = teach(scene.teacher, domain_of(domain), scene.size, seed)
     row: Row = {"domain": domain, "seed": seed, "extraction": extraction, "ledger": dict(packet.manifest.ledger)}
     names = (*size.controls, *size.comparisons)

@@ -15,22 +15,26 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.te.measuring import SEEDS, Row, measure_one
 from bench.te.report import page
 from bench.te.settings import DOMAINS, KEPT_SEED
-from bench.transfer import SEEDS, Row, measure_one
 from m2kt.files import write_atomically
+
+ROOT = Path(__file__).parents[2]
+MADE = ROOT / "var" / "experiments" / "models"
 
 
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="python -m bench.te.experiments", description=__doc__.splitlines()[0])
     arguments.add_argument("--quick", action="store_true", help="one seed, the kept models")
     arguments.add_argument("--only", nargs="+", choices=DOMAINS, default=list(DOMAINS))
-    arguments.add_argument("--out", type=Path, default=Path(__file__).parents[2] / "docs")
+    arguments.add_argument("--out", type=Path, default=ROOT / "docs")
+    arguments.add_argument("--models", type=Path, default=MADE, help="where pairs are made that are not kept")
     wanted = arguments.parse_args()
     for seed in (KEPT_SEED,) if wanted.quick else SEEDS:
         for domain in wanted.only:
             with tempfile.TemporaryDirectory() as root:
-                row = measure_one(domain, seed, wanted.quick, Path(root))
+                row = measure_one(domain, seed, wanted.quick, Path(root), wanted.models)
             keep({**row, **conditions(wanted.quick)}, wanted.out)
     return 0
 

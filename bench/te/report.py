@@ -5,7 +5,7 @@ from html import escape
 from operator import itemgetter
 
 from bench.te.settings import COMPARISONS, CONTROLS
-from bench.transfer import Row, bytes_ratio, corrected, efficiency, excess, figures, flops_ratio
+from bench.te.summary import Row, bytes_ratio, corrected, efficiency, excess, figures, flops_ratio
 
 HEAD = """# Results
 

@@ -44,11 +44,11 @@ class Scene:
     root: Path
 
 
-def make_scene(domain: str, seed: int, size: Size, root: Path) -> Scene:
+def make_scene(domain: str, seed: int, size: Size, root: Path, models: Path) -> Scene:
     """Load what a run needs."""
     shutil.rmtree(root, ignore_errors=True)  # keys and packets of an earlier run are never overwritten
     root.mkdir(parents=True)
-    task, (teacher, student) = TASKS[domain], pair_of(domain, seed, root.parent / "models")
+    task, (teacher, student) = TASKS[domain], pair_of(domain, seed, models)
     cpu = torch.device("cpu")
     return Scene(task, task.world(seed), load(teacher, cpu), load(student, cpu), size, seed, root)
 

@@ -1,0 +1,76 @@
+"""What `bench.transfer` sums up, its controls, and the targets of its baseline."""
+
+import json
+import random
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bench.te import kd, packets
+from bench.te.judging import open_prompts
+from bench.te.report import page
+from bench.te.settings import MODELS
+from bench.te.summary import figures
+from examples.models.tasks import TASKS
+from m2kt.neural.models import load
+from m2kt.packet.controls import decoded
+from tests.small import negated_knowledge, small_knowledge
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results.json"
+KEYS = "te_mean te_min kd_te_150k kd_plateau_te answers_only_te control_excess_max concepts_max examples_moved"
+KEYS += " labels_moved bytes_ratio flops_ratio"
+
+
+def test_the_kept_results_give_every_figure_and_the_page_that_is_there() -> None:
+    rows = json.loads(RESULTS.read_text())
+    assert set(KEYS.split()) <= set(figures(rows))
+    _, text = page(rows)
+    assert RESULTS.with_suffix(".md").read_text() == text
+
+
+def test_a_control_that_still_knows_shows_as_excess() -> None:
+    row = json.loads(RESULTS.read_text())[0]
+    knowing = {**row, "rows": {**row["rows"], "shuffled": row["teacher"]}}
+    assert figures([knowing])["control_excess_max"] > 0.5
+
+
+def test_recoverable_logits_decode_like_the_concepts_and_hold_no_teacher_space() -> None:
+    knowledge = small_knowledge()
+    changed = packets.recoverable(knowledge)
+    assert (decoded(changed) == decoded(knowledge)).all()
+    assert changed.centroids.shape == (len(knowledge.centroids), len(knowledge.anchors))
+
+
+def test_deranged_symbols_keep_no_name_and_stay_within_their_classes() -> None:
+    knowledge = small_knowledge()
+    moved = packets.derangement(knowledge)
+    assert all(here != there for here, there in moved.items())
+    names = [knowledge.symbols[each] for each in packets.answers(knowledge)]
+    wrong = [knowledge.symbols[each] for each in packets.answers(packets.deranged(knowledge))]
+    assert [moved[name] for name in names] == wrong
+
+
+def test_without_roles_every_decision_still_looks_at_something_earlier() -> None:
+    knowledge = negated_knowledge()
+    changed = packets.no_roles(knowledge, seed=3)
+    assert (changed.decisions[:, 0] == knowledge.decisions[:, 0]).all()
+    assert ((changed.decisions < 0) == (knowledge.decisions < 0)).all()
+
+
+@pytest.mark.parametrize("name", ["brackets", "rules"])
+def test_the_baselines_targets_are_the_next_tokens_of_a_teacher_that_is_right(name: str) -> None:
+    task, cpu = TASKS[name], torch.device("cpu")
+    teacher, student = (load(MODELS / name / role, cpu) for role in ("teacher", "student"))
+    fact, prompts = task.world(7), list(islice(open_prompts(task, random.Random(1)), 40))
+    found = kd.lessons(teacher, student, task, fact, prompts)
+    assert found.outputs == sum(kd.count_decisions(task, fact, each) for each in prompts)
+    for row, prompt in enumerate(prompts):
+        asked = found.shares[row].sum(-1) > 0
+        said = found.tokens[row, asked].gather(-1, found.shares[row, asked].argmax(-1, keepdim=True))[:, 0]
+        text = f" {task.solve(prompt, fact)}"
+        expected = [*student.tokenizer(f"{prompt}{text}")["input_ids"], student.tokenizer.eos_token_id]
+        assert np.array_equal(said.numpy(), expected[-len(said) :])
+        assert student.tokenizer.decode(expected[-len(said) : -1]) == text
