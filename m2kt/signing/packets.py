@@ -14,7 +14,6 @@ from m2kt.signing import dsse
 from m2kt.signing.keys import KeyId, PrivateKey, TrustStore
 from m2kt.signing.statement import PACKET_PREDICATE, PAYLOAD_TYPE, Statement, Subject, check_about_one
 
-
 WORTH_A_THREAD = 4 * 2**20
 """Of less, the digests are computed faster than a thread begins."""
 
@@ -70,19 +69,20 @@ class Claim:
     """A packet whose manifest was checked and whose tensors were not."""
 
     packet: Packet
-    key_ids: tuple[KeyId, ...]
+    signatures: Mapping[KeyId, dsse.Signature]
+    """Of trusted keys."""
     digests: Callable[[], Mapping[str, str]]
 
     def verified(self) -> VerifiedPacket:
         """The packet, once its tensors are those that were signed for; what `verify_packet` raises."""
         check_claim(self.packet, self.digests())
-        return VerifiedPacket(self.packet, self.key_ids)
+        return VerifiedPacket(self.packet, tuple(self.signatures))
 
 
 def claim_packet(data: bytes | bytearray, trust: TrustStore, limits: Limits | None, aside: Executor | None) -> Claim:
     """`verify_packet` for who has other work to do meanwhile: all of its steps but the bytes of the tensors, whose
-    digests a thread of ``aside`` computes where there is enough to do. Nothing may be done with the packet that cannot be taken back before
-    `Claim.verified` has returned."""
+    digests a thread of ``aside`` computes where there is enough to do. Nothing may be done with the packet that cannot
+    be taken back before `Claim.verified` has returned."""
     parts = unpack(data, limits)
     hashed = aside.submit(tensors.digests, parts.tensors) if aside and len(data) >= WORTH_A_THREAD else None
     envelope = dsse.Envelope.from_bytes(parts.envelope)
@@ -91,7 +91,9 @@ def claim_packet(data: bytes | bytearray, trust: TrustStore, limits: Limits | No
     statement = _packet_statement(verified.payload)
     packet = claim_parts(parts)
     _check_binding(statement, packet)
-    return Claim(packet, verified.key_ids, hashed.result if hashed else dict[str, str])
+    signed = zip(verified.signers, envelope.signatures, strict=True)
+    signatures = {who: each for who, each in signed if who is not None}
+    return Claim(packet, signatures, hashed.result if hashed else dict[str, str])
 
 
 def add_signature(data: bytes, key: PrivateKey) -> bytes:
