@@ -31,6 +31,11 @@ class Daemon:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE)
 
+    def kill(self) -> None:
+        """KILL: the daemon, which then runs nothing more. Its children see that it is gone."""
+        self.process.kill()
+        self.process.wait()
+
 
 @contextmanager
 def daemon(program: str, home: Path, **options: object) -> Iterator[Daemon]:

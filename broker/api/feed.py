@@ -102,7 +102,7 @@ def _look(context: Context, after: int | None, wanted: _Wanted) -> FeedOut:
 
 async def _stream(request: Request, context: Context, found: FeedOut, wanted: _Wanted) -> AsyncIterator[str]:
     quiet = 0
-    with context.closing.stream():
+    with context.closing.stream() as stream:
         begin = found.items[0].id - 1 if found.items else found.next
         yield f"retry: 1000\nid: {begin}\n\n"  # an id alone is remembered, too: HTML standard, 9.2.6
         while True:
@@ -111,7 +111,7 @@ async def _stream(request: Request, context: Context, found: FeedOut, wanted: _W
             quiet = 0 if found.items else quiet + 1
             if quiet and quiet % QUIET_LOOKS == 0:
                 yield f"id: {found.next}\n: nothing new\n\n"
-            if context.closing.begun or await request.is_disconnected():
+            if stream.over or await request.is_disconnected():
                 return
             if not found.items:
                 await asyncio.sleep(LOOK_SECONDS)

@@ -104,9 +104,9 @@ class _Look:
 async def _stream(request: Request, context: Context, job_id: uuid.UUID, last: int) -> AsyncIterator[str]:
     """Looks now and then, each time with a connection of the pool for a moment only."""
     progress, quiet = "", 0
-    with context.closing.stream():
+    with context.closing.stream() as stream:
         yield "retry: 1000\n\n"
-        while not (context.closing.begun or await request.is_disconnected()):
+        while not (stream.over or await request.is_disconnected()):
             try:
                 look = await run_in_threadpool(_look, context, job_id, last, progress)
             except M2KTError:

@@ -6,7 +6,7 @@ what it signed and logged. This one also sees what nobody is shown: jobs, nonces
 
 from sqlalchemy.orm import Session
 
-from broker.audit import blobs, counts, evidence, guards, ledger, rows, tree
+from broker.audit import blobs, counts, evidence, guards, ledger, parts, rows, tree
 from broker.audit.tables import sealed_tables
 from broker.sealing import SealKey
 from broker.services.sequencer import Keeper
@@ -25,7 +25,7 @@ def audit(session: Session, keeper: Keeper, keys: tuple[SealKey, ...], store: Bl
     2. every row of a sealed table carries a seal of one of ``keys`` over what it says;
     3. every counted table has the rows that were added to it and not removed by the broker;
     4. jobs: each has all of its events, and says how far it is as they do;
-    5. blobs: the bytes, all of them, are those that their names promise;
+    5. blobs: the bytes, all of them, are those that their names promise; parts of uploads, those that were received;
     6. the log: leaves, tiles and signed checkpoints are one tree;
     7. every statement stands in the log under its kind, and every entry has its statement.
     """
@@ -42,7 +42,9 @@ def audit(session: Session, keeper: Keeper, keys: tuple[SealKey, ...], store: Bl
     # 4.
     report.counted["jobs"] = ledger.check(session, report.add)
     # 5.
-    report.counted["blobs"] = blobs.check(session, store or PostgresBlobs(), report.add)
+    store = store or PostgresBlobs()
+    report.counted["blobs"] = blobs.check(session, store, report.add)
+    parts.check(session, store, report.add)
     # 6.
     report.counted["entries"] = tree.check(session, keeper, report.add)
     # 7.

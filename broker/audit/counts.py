@@ -44,6 +44,9 @@ def check(session: Session, tables: Sequence[SealedTable], report: Report) -> No
         apart = there[each.name].apart(expected.get(each.name, Tally()))
         if apart != Tally():
             report(*_described(each, apart))
+    for name in set(expected) - set(there):
+        if expected[name] != Tally():
+            report(name, f"the table is not there; it had {expected[name].rows} rows")
 
 
 def recorded(session: Session) -> dict[str, Tally]:
@@ -74,10 +77,10 @@ def _described(table: SealedTable, apart: Tally) -> tuple[str, str]:
 
 
 def _named(table: SealedTable, identity: uuid.UUID) -> str:
-    column = Base.metadata.tables[table.name].c[table.key[0]]
-    if len(table.key) > 1 or column.type.python_type is str:
+    kind = str if len(table.key) > 1 else Base.metadata.tables[table.name].c[table.key[0]].type.python_type
+    if kind is str:
         return f"{table.name} with MD5 {identity.hex} of its key"
-    return table.place((identity if column.type.python_type is uuid.UUID else identity.int,))
+    return table.place((identity if kind is uuid.UUID else identity.int,))
 
 
 def number(session: Session, table: SealedTable) -> int:

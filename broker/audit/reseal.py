@@ -2,17 +2,20 @@
 
 # ruff: noqa: S608 - names of our own tables
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
 from broker.audit import Report, audit, counts
-from broker.audit.tables import SealedTable, sealed_names, sealed_tables
-from broker.models import RowCount
+from broker.audit.tables import SealedTable, sealed_models, sealed_tables
+from broker.models import BESIDE_PGVECTOR, RowCount
 from broker.sealing import SETTING, SealKey
 from broker.services.sequencer import Keeper
 from broker.storage import BlobStore
 
 ALL = -1
 """The slot in `RowCount` of what was there when it was sealed; connections have others."""
+
+_LOCK = "LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE"
 
 
 def reseal(
@@ -23,7 +26,7 @@ def reseal(
     Locks the sealed tables against writers until the end of the transaction.
     """
     # First of all: what the transaction sees is as old as its first look.
-    session.execute(text(f"LOCK TABLE {', '.join(sealed_names())} IN SHARE ROW EXCLUSIVE MODE"))
+    _lock(session)
     tables = sealed_tables(session)
     report = audit(session, keeper, keys, store)
     if report.findings and not accept:
@@ -35,6 +38,15 @@ def reseal(
     _count(session, [each for each in tables if each.counted])
     report.counted["resealed"] = sum(counts.number(session, each) for each in tables)
     return report
+
+
+def _lock(session: Session) -> None:
+    session.execute(text(_LOCK.format(", ".join(str(each) for each in sealed_models() if each is not BESIDE_PGVECTOR))))
+    try:
+        with session.begin_nested():
+            session.execute(text(_LOCK.format(BESIDE_PGVECTOR)))
+    except ProgrammingError:
+        return  # it is not there, and to look whether it is would be the first look
 
 
 def _seal(session: Session, table: SealedTable) -> None:

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import FromClause, text
 from sqlalchemy.orm import Session
 
-from broker.models import Base, Sealed
+from broker.models import BESIDE_PGVECTOR, Base, Sealed
+from m2kt.errors import DatabaseAway
 
 UNCOUNTED = {
     "job_events": "its job's row counts them, and is sealed (`jobs.events`)",
-    "outbox": "a row that is gone is one that was told; what it told stands in a sealed row, which workers look at",
     "row_counts": "it is what counts; one of its rows less, and a count is wrong",
 }
 """Sealed tables whose rows are not counted in `row_counts`."""
@@ -36,21 +36,31 @@ class SealedTable:
 
 _COLUMNS = text(
     "SELECT attrelid::regclass::text AS name, array_agg(attname::text ORDER BY attnum) AS columns FROM pg_attribute "
-    "WHERE attrelid = ANY (CAST(:names AS regclass[])) AND attnum > 0 AND NOT attisdropped GROUP BY 1"
+    "WHERE attrelid = ANY (SELECT to_regclass(name) FROM unnest(CAST(:names AS text[])) AS name) "
+    "AND attnum > 0 AND NOT attisdropped GROUP BY 1"
 )
 
 
-def sealed_names() -> list[str]:
-    """Tables whose models say `Sealed`."""
-    return sorted(str(each.local_table) for each in Base.registry.mappers if issubclass(each.class_, Sealed))
+def sealed_models() -> list[FromClause]:
+    """Tables whose models say `Sealed`, and the one that is there only beside pgvector."""
+    found = [each.local_table for each in Base.registry.mappers if issubclass(each.class_, Sealed)]
+    return sorted([*found, BESIDE_PGVECTOR], key=str)
 
 
 def sealed_tables(session: Session) -> list[SealedTable]:
-    """`sealed_names`, with what the database knows of them."""
-    names = sealed_names()
-    columns = {row.name: row.columns for row in session.execute(_COLUMNS, {"names": names})}
-    keys = {name: Base.metadata.tables[name].primary_key for name in names}
-    return [SealedTable(name, tuple(each.name for each in keys[name]), _content(columns[name])) for name in names]
+    """`sealed_models` that are there, with what the database knows of them."""
+    models = {str(each): each for each in sealed_models()}
+    columns = {row.name: row.columns for row in session.execute(_COLUMNS, {"names": list(models)})}
+    missing = set(models) - set(columns) - {str(BESIDE_PGVECTOR)}
+    if missing:
+        raise DatabaseAway(
+            f"the database has no table {min(missing)}", hint="Bring it up to date: alembic upgrade head."
+        )
+    return [
+        SealedTable(name, tuple(each.name for each in model.primary_key), _content(columns[name]))
+        for name, model in models.items()
+        if name in columns
+    ]
 
 
 def _content(columns: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from broker.models.lineage import PacketParent, Restatement
 from broker.models.outbox import Outbox
 from broker.models.outcome import OutcomeReport
 from broker.models.packet import PULLABLE, TAKEN, TRANSITIONS, Packet, PacketSignature, PacketState
-from broker.models.seal import DERIVED, FLEETING, RowCount, Sealed
+from broker.models.seal import BESIDE_PGVECTOR, DERIVED, RowCount, Sealed
 from broker.models.search import ConceptSpace, PacketTag
 from broker.models.session import Activation, AgentSession, Enrolment
 from broker.models.tlog import LogCheckpoint, LogLeaf, LogTile
@@ -29,8 +29,8 @@ from broker.models.trail import JobEvent, JobLog
 from broker.models.transport import IdempotencyKey, PendingBlob, RateLimit, Upload, UploadPart, UploadState
 
 __all__ = [
+    "BESIDE_PGVECTOR",
     "DERIVED",
-    "FLEETING",
     "LIVE",
     "PULLABLE",
     "TAKEN",

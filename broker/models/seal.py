@@ -1,7 +1,8 @@
 """Rows that nobody can change, add or remove unseen: `m2kt log audit` names them (docs/log.md)."""
 
-from sqlalchemy import BigInteger, Integer, LargeBinary, Text
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import NullType
 
 from broker.db import Base
 
@@ -33,16 +34,17 @@ class RowCount(Sealed, Base):
 DERIVED = {
     "chunks": "the blob's name is the digest of its chunks, in their order",
     "log_tiles": "every tile follows from the leaves, and the signed checkpoint from the tiles",
+    "upload_parts": "the upload's row has a chain of their digests, in their order",
 }
 """Tables whose rows carry no seal, because each byte in them follows from what does."""
 
-FLEETING = {
-    "rate_limits": "how fast callers may go, for a minute; a row is written by every signed request, and a crash of "
-    "Postgres forgives them all (the table is unlogged), which a count would take for a theft",
-    "upload_parts": "bytes on their way in: what completes an upload compares them with the digest in its sealed row, "
-    "and what is missing or changed aborts it",
-}
-"""Tables whose rows carry no seal, because nobody believes them: what stands in them decides nothing that lasts.
-
-Beside them ``concept_vectors`` (migration 0010) is no model's table: it is made anew from packets' bytes, and a search
-leads to packets that students verify whatever led to them."""
+BESIDE_PGVECTOR = Table(
+    "concept_vectors",
+    MetaData(),
+    Column("packet_seq", BigInteger, primary_key=True),
+    Column("concept", Integer, primary_key=True),
+    Column("space", BigInteger),
+    Column("code", NullType),  # halfvec(128)
+    Column("seal", LargeBinary),
+)
+"""A table that is sealed, too, and there only with the extension: migration 0012 makes it, no model describes it."""

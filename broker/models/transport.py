@@ -38,6 +38,8 @@ class Upload(Sealed, Base):
     length: Mapped[int] = mapped_column(BigInteger)
     received: Mapped[int] = mapped_column(BigInteger)
     """Where the next part begins: everything before it is durable."""
+    chain: Mapped[str] = mapped_column(Text, server_default="")
+    """What was received, as `broker.storage.pieces.chained` says: the audit compares the parts with it."""
     state: Mapped[UploadState] = mapped_column(words(UploadState, "state"), server_default=UploadState.OPEN)
     reason: Mapped[str | None] = mapped_column(Text)
     packet_id: Mapped[str | None] = mapped_column(Text)
@@ -49,7 +51,7 @@ class Upload(Sealed, Base):
 
 
 class UploadPart(Base):
-    """A part's bytes, where the store keeps them in Postgres."""
+    """A part's bytes, where the store keeps them in Postgres, in the pieces of `Upload.chain`."""
 
     __tablename__ = "upload_parts"
 
@@ -72,7 +74,7 @@ class IdempotencyKey(Sealed, Base):
     created: Mapped[datetime] = mapped_column(Timestamp, server_default=func.clock_timestamp())
 
 
-class RateLimit(Base):
+class RateLimit(Sealed, Base):
     """When a caller's bucket is full again (GCRA): one row per caller is the whole state, shared by all replicas."""
 
     __tablename__ = "rate_limits"

@@ -1,7 +1,7 @@
 """How fast one caller may go, across all replicas: a leaky bucket (GCRA) whose whole state is one row in Postgres.
 
 It lives where the nonce of the request is burnt, so a broker that cannot count cannot serve either: there is
-no server whose absence would open the gate. The table is unlogged: a crash of Postgres forgives what was spent.
+no server whose absence would open the gate.
 """
 
 from dataclasses import dataclass

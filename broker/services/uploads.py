@@ -23,6 +23,7 @@ from broker.services import packets, publishing, quotas
 from broker.services.agents import Principal
 from broker.services.publishing import Desk, Published
 from broker.storage import BlobStore, Bytes
+from broker.storage.pieces import chained, pieces
 from m2kt.errors import Conflict, NotFound, QuotaExceeded, TooLarge, UploadGone, UploadOffset, UsageError
 
 PART_BYTES = 16 * 2**20
@@ -98,6 +99,8 @@ def append(session: Session, desk: Desk, upload_id: uuid.UUID, offset: int, data
         raise UsageError(f"every part but the last has at least {MIN_PART_BYTES} bytes")
     desk.store.append(session, upload.id, offset, data)
     upload.received = offset + len(data)
+    for _, piece in pieces(data):
+        upload.chain = chained(upload.chain, piece)
     upload.expires = NOW + desk.patience
     session.flush()
     return upload

@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 
 from broker.storage import Bytes
 from broker.storage.driver import driver
+from broker.storage.pieces import pieces
 from m2kt.errors import M2KTError, StorageAway
 
 CHUNK = 256 * 1024
-PART = 1024 * 1024
 
 _blobs = table("blobs", column("sha256"), column("size"))
 _parts = table("upload_parts", column("upload_id"), column("start"), column("data"))
@@ -69,10 +69,9 @@ class PostgresBlobs:
         return 0  # bytes and what refers to them come and go in one transaction
 
     def append(self, session: Session, upload: uuid.UUID, start: int, data: Bytes) -> None:
-        view = memoryview(data)
         with driver(session).cursor() as cursor:
-            for at in range(0, len(view) or 1, PART):
-                cursor.execute(_KEEP_PART, (upload, start + at, view[at : at + PART]))
+            for at, piece in pieces(data):
+                cursor.execute(_KEEP_PART, (upload, start + at, piece))
 
     def assemble(self, session: Session, upload: uuid.UUID, length: int) -> bytes:
         return b"".join(data for start, data in _fetched(session, _PARTS, upload) if start < length)

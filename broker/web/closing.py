@@ -2,9 +2,28 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
+
+STREAM_SECONDS = 60.0
+"""An open answer ends after so long: whoever comes back signs again, and what it may see is looked up again. So whoever
+was revoked, or moved to another project, hears no more than this."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One open answer."""
+
+    closing: "Closing"
+    ends: float
+
+    @property
+    def over(self) -> bool:
+        """Whether it has to end now."""
+        return self.closing.begun or time.monotonic() > self.ends
 
 
 class Closing:
@@ -15,11 +34,11 @@ class Closing:
         self.streams = 0
 
     @contextmanager
-    def stream(self) -> Iterator[None]:
+    def stream(self) -> Iterator[Stream]:
         """Count one; only ever from the event loop's thread."""
         self.streams += 1
         try:
-            yield
+            yield Stream(self, time.monotonic() + STREAM_SECONDS)
         finally:
             self.streams -= 1
 

@@ -32,7 +32,12 @@ def audit(root: RootOption = None, former_key: FormerOption = None, output: Outp
 
     Runs where the broker's settings are (docs/operations.md); `verify` and `monitor` run anywhere and need no secret.
     """
-    tell(_executed(root, former_key, ()), output, "this database is not what the broker wrote")
+    tell(audited(root, former_key), output, "this database is not what the broker wrote")
+
+
+def audited(root: Path | None, former: list[Path] | None) -> Report:
+    """What `audit` finds."""
+    return _executed(root, former, ())
 
 
 def reseal(
@@ -56,7 +61,9 @@ def tell(report: Report, output: Output, verdict: str) -> None:
     if report.findings:
         raise LogTampered(f"{len(report.findings)} findings: {verdict}")
     if words:
-        typer.echo("verified " + ", ".join(f"{count} {name}" for name, count in report.counted.items()))
+        typer.echo(
+            "verified " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report.counted.items())
+        )
 
 
 def _executed(root: Path | None, former: list[Path] | None, words: Sequence[str]) -> Report:

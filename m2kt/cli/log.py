@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from m2kt.cli.audit import FormerOption, RootOption, audited, reseal, tell
 from m2kt.cli.audit import audit as audit_database
-from m2kt.cli.audit import reseal, tell
 from m2kt.cli.remote import BrokerOption, Output, OutputOption
 from m2kt.client import Client, LogRules
 from m2kt.client.audit import audit
@@ -63,14 +63,24 @@ def monitor(
     max_age: AgeOption = MAX_AGE_SECONDS,
     every: Annotated[int, typer.Option(min=1, help="Seconds between two looks.")] = 300,
     once: Annotated[bool, typer.Option("--once", help="Look once, against what is remembered.")] = False,
+    database: Annotated[
+        bool, typer.Option("--database", help="Audit every row, too: where the broker's key is.")
+    ] = False,
+    root: RootOption = None,
+    former_key: FormerOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Verify again and again, and against what was seen before: freeze, rollback and split view. Ends at a finding."""
+    if not database and (root or former_key):
+        raise UsageError("--root and --former-key are for --database", hint="Add --database, or leave them out.")
     rules = LogRules(max_age=max_age, witnesses=_witnesses(witness), quorum=quorum, memory=Memory(state))
     with closing(_client(broker, trust, key)) as client:
         while True:
             try:
-                tell(audit(client, rules, contents=key is not None), output, _VERDICT)
+                report = audit(client, rules, contents=key is not None)
+                if database:
+                    report.include(audited(root, former_key), "database")
+                tell(report, output, _VERDICT)
             except Unavailable as error:
                 if once:
                     raise

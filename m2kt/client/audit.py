@@ -41,6 +41,12 @@ class Report:
         if found not in self.findings:
             self.findings.append(found)
 
+    def include(self, other: "Report", of: str) -> None:
+        """Another audit's findings, and what it looked at: the ``of``'s."""
+        for each in other.findings:
+            self.add(each.where, each.what)
+        self.counted |= {f"{of}_{name}": count for name, count in other.counted.items()}
+
 
 def audit(client: Client, rules: LogRules, *, contents: bool = False) -> Report:
     """Look at everything once:

@@ -65,6 +65,7 @@ class JobCalls(Calls):
                     yield {"event": name, **data}
                     if name == "end":
                         return
+                heard = time.monotonic()  # the broker ends a stream now and then
             except Unavailable:
                 if time.monotonic() - heard > patience:
                     raise

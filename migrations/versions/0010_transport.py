@@ -10,7 +10,7 @@ branch_labels = None
 depends_on = None
 
 SEALED = ("uploads", "idempotency_keys", "pending_blobs", "packet_tags", "concept_spaces")
-"""Not `rate_limits` and `upload_parts`: broker/models/seal.py says why (FLEETING)."""
+"""Not `rate_limits` and `upload_parts`: migration 0012 does what is needed."""
 
 TIMESTAMP = sa.TIMESTAMP(timezone=True)
 TEXT = sa.Text()

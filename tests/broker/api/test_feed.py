@@ -9,6 +9,7 @@ from sqlalchemy import text, update
 
 from broker.models import FeedEvent
 from broker.services import feed
+from broker.web import closing
 from m2kt.errors import FeedGone
 from m2kt.signing import sign_packet
 from tests.broker.conftest import make_packet
@@ -118,3 +119,9 @@ def test_server_sent_events_go_on_behind_the_last_one(http, app, told):
     assert blocks[0] == {"retry": "1000", "id": "2"}
     assert [(each["id"], each["event"]) for each in blocks[1:]] == [("3", "packet.state"), ("4", "packet.state")]
     assert json.loads(blocks[2]["data"])["detail"]["state"] == "revoked"
+
+
+def test_a_stream_ends_after_a_while_so_that_its_reader_signs_again(http, told, monkeypatch):
+    monkeypatch.setattr(closing, "STREAM_SECONDS", -1.0)
+    answer = http.get("/v1/feed", headers={"Accept": "text/event-stream", "Last-Event-ID": "2"})
+    assert answer.text.count("event: packet.state") == 2

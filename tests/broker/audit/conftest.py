@@ -1,17 +1,21 @@
 """A broker in which something of everything has happened, with its seal key on the connection; and the audit of it."""
 
+import uuid
+
+import numpy as np
 import pytest
 from sqlalchemy import text
 
 from broker.audit import audit
-from broker.models import ConceptSpace, JobKind, PendingBlob, Role
+from broker.models import JobKind, PendingBlob, Role
 from broker.sealing import SETTING, SealKey
-from broker.services import agents, feed, idempotency, jobs, orders, trail
+from broker.services import agents, concepts, feed, idempotency, jobs, orders, trail, uploads
 from broker.services.agents import Principal
 from broker.services.idempotency import Answer
 from broker.services.orders import Terms
 from m2kt.agent.session import open_session
 from m2kt.client.predicates import OUTCOME
+from m2kt.packet import PacketKind
 from m2kt.signing import sign_packet
 from m2kt.signing.keys import generate
 from m2kt.signing.statement import attest
@@ -36,7 +40,7 @@ def connection(connection, seal_key):
 
 
 @pytest.fixture
-def scene(connection, session, client_of, keys, signed, run_scans, run_log, request):
+def scene(connection, session, client_of, keys, signed, desk, run_scans, run_log, request):
     """A row in every table. A new table needs one here."""
     gone = generate()
     for name, role, key in (
@@ -48,6 +52,10 @@ def scene(connection, session, client_of, keys, signed, run_scans, run_log, requ
     agents.revoke(session, keys.broker, "gone")
     session.commit()
     packet_id = client_of(keys.teacher).publish(signed)["packet_id"]
+    like = {concepts.CENTROIDS: np.random.default_rng(5).normal(size=(6, 8)).astype(np.float32)}
+    client_of(keys.teacher).publish(
+        sign_packet(make_packet("acme/concepts", kind=PacketKind.AGGREGATE, tensors=like), keys.teacher)
+    )
     run_scans()
     client_of(keys.student).report_outcome(attest(packet_id, OUTCOME, {"decision": "accepted"}, keys.student))
     peers = request.getfixturevalue("peers")
@@ -61,7 +69,7 @@ def scene(connection, session, client_of, keys, signed, run_scans, run_log, requ
     teacher.revoke(other, "wrong")
     run_log()
     _live(client_of, keys)
-    _transport(client_of, keys, session, other)
+    _transport(client_of, keys, session, desk, other)
     assert feed.number(session)
     _work(session, keys)
     session.commit()
@@ -78,14 +86,20 @@ def _live(client_of, keys) -> None:
         student.beat()
 
 
-def _transport(client_of, keys, session, packet_id) -> None:
+def _transport(client_of, keys, session, desk, packet_id) -> None:
     client = client_of(keys.admin)
     client.tag(packet_id, "gold")
-    client.begin_upload(f"sha256:{'1' * 64}", 2**17)
+    upload = client.begin_upload(f"sha256:{'1' * 64}", 2**18)
+    admin = Principal.of("root", Role.ADMIN, keys.admin.public_key())
+    for offset, size in ((0, 2**17), (2**17, 2**16)):
+        uploads.append(session, desk, uuid.UUID(upload["id"]), offset, b"p" * size, admin)
     idempotency.keep(session, "ada", "once", "what was asked", Answer(201, {"body": {}}))
     session.add(PendingBlob(sha256=f"sha256:{'2' * 64}"))
-    session.add(ConceptSpace(weights_sha256="w", operator="o", width=8))
     session.flush()
+    # A scan would have more to say about six random concepts.
+    session.execute(text("UPDATE packets SET state = 'approved' WHERE name = 'acme/concepts'"))
+    concepts.index_some(session, desk.store)
+    assert session.scalar(text("SELECT count(*) FROM concept_vectors"))
 
 
 def _work(session, keys) -> None:
