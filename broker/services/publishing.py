@@ -25,7 +25,6 @@ from m2kt.packet.container import Parts, pack, unpack
 from m2kt.signing import dsse
 from m2kt.signing.keys import KeyId, PrivateKey, Trusted, TrustStore
 from m2kt.signing.packets import Claim, VerifiedPacket, claim_packet
-from m2kt.signing.statement import PAYLOAD_TYPE
 
 
 @dataclass(frozen=True)
@@ -190,8 +189,8 @@ def _verify(
     claimed = {publisher.key_id, *(each.keyid for each in envelope.signatures)}
     trust = _trust(session, desk, claimed, publisher, roles, project)
     claim = claim_packet(data, trust, limits, desk.aside)
-    counted = trust.require_valid(claim.key_ids, at)
-    signatures = {who: each for who, each in _signatures(envelope, trust).items() if who in counted}
+    counted = trust.require_valid(tuple(claim.signatures), at)
+    signatures = {who: each for who, each in claim.signatures.items() if who in counted}
     return _Upload(data, digest, claim, envelope, signatures, at)
 
 
@@ -204,11 +203,6 @@ def _trust(
         named = [each for each in desk.standing.values() if each.key_id in claimed and each.role in roles]
         return TrustStore(Trusted(each.key, each.validity) for each in [*mine, *named])
     return trusted(session, desk.standing, claimed, roles, project)
-
-
-def _signatures(envelope: dsse.Envelope, trust: TrustStore) -> dict[KeyId, dsse.Signature]:
-    signers = dsse.verify(envelope, trust, PAYLOAD_TYPE).signers
-    return {who: each for who, each in zip(signers, envelope.signatures, strict=True) if who is not None}
 
 
 def _taken(session: Session, upload: _Upload, project: str) -> Conflict:

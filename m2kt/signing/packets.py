@@ -69,13 +69,14 @@ class Claim:
     """A packet whose manifest was checked and whose tensors were not."""
 
     packet: Packet
-    key_ids: tuple[KeyId, ...]
+    signatures: Mapping[KeyId, dsse.Signature]
+    """Of trusted keys."""
     digests: Callable[[], Mapping[str, str]]
 
     def verified(self) -> VerifiedPacket:
         """The packet, once its tensors are those that were signed for; what `verify_packet` raises."""
         check_claim(self.packet, self.digests())
-        return VerifiedPacket(self.packet, self.key_ids)
+        return VerifiedPacket(self.packet, tuple(self.signatures))
 
 
 def claim_packet(data: bytes | bytearray, trust: TrustStore, limits: Limits | None, aside: Executor | None) -> Claim:
@@ -90,7 +91,9 @@ def claim_packet(data: bytes | bytearray, trust: TrustStore, limits: Limits | No
     statement = _packet_statement(verified.payload)
     packet = claim_parts(parts)
     _check_binding(statement, packet)
-    return Claim(packet, verified.key_ids, hashed.result if hashed else dict[str, str])
+    signed = zip(verified.signers, envelope.signatures, strict=True)
+    signatures = {who: each for who, each in signed if who is not None}
+    return Claim(packet, signatures, hashed.result if hashed else dict[str, str])
 
 
 def add_signature(data: bytes, key: PrivateKey) -> bytes:
