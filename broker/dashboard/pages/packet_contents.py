@@ -85,7 +85,7 @@ def _aligned(session: Session, context: Context, packet_id: str) -> list[student
 # Pictures: of an address that names the packet, they never change
 
 
-@router.get("/packets/{packet_id}/pictures/map-{which}.svg")
+@router.get("/packets/{packet_id}/maps/{which}")
 def draw_map(
     request: Request,
     packet_id: PacketRef,
@@ -109,24 +109,38 @@ def _named(found: Contents) -> Callable[[int], str]:
     return lambda number: f"{' '.join(found.grounding(number))} → {found.answer(number)}"
 
 
-@router.get("/packets/{packet_id}/pictures/{which}-{number}.svg")
-def draw_template(
+@router.get("/packets/{packet_id}/graphs/{number}")
+def draw_graph(
     request: Request,
     packet_id: PacketRef,
-    which: Literal["graph", "heat"],
     number: Number,
     _: ViewerDep,
     session: SessionDep,
     context: ContextDep,
     theme: Theme = "light",
 ) -> Response:
-    found = opened(session, context, packet_id)
-    draw, what = {"graph": (template.draw_graph, "abstraction graph"), "heat": (template.draw_heat, "heat maps")}[which]
+    found, label = opened(session, context, packet_id), f"Template {number}: abstraction graph"
+    make = partial(_of_template, template.draw_graph, found, number, theme, label)
+    return _picture(request, packet_id, _PICTURES.get((packet_id, "graph", number, theme, DRAWN), make), "graph", theme)
 
-    def make() -> str:
-        return draw(templates.view(found, number), PALETTES[theme], f"Template {number}: {what}")
 
-    return _picture(request, packet_id, _PICTURES.get((packet_id, which, number, theme, DRAWN), make), which, theme)
+@router.get("/packets/{packet_id}/heat-maps/{number}")
+def draw_heat(
+    request: Request,
+    packet_id: PacketRef,
+    number: Number,
+    _: ViewerDep,
+    session: SessionDep,
+    context: ContextDep,
+    theme: Theme = "light",
+) -> Response:
+    found, label = opened(session, context, packet_id), f"Template {number}: what its decisions depend on"
+    make = partial(_of_template, template.draw_heat, found, number, theme, label)
+    return _picture(request, packet_id, _PICTURES.get((packet_id, "heat", number, theme, DRAWN), make), "heat", theme)
+
+
+def _of_template(draw: Callable[..., str], found: Contents, number: int, theme: str, label: str) -> str:
+    return draw(templates.view(found, number), PALETTES[theme], label)
 
 
 def _picture(request: Request, packet_id: str, drawn: str, *what: str) -> Response:

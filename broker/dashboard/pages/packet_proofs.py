@@ -49,13 +49,13 @@ def evidence(packet_id: PacketRef, _: ViewerDep, session: SessionDep, context: C
     packet = packets.get(session, packet_id)
     receipt = attestations.receipt(session, packet_id)
     ids = [each.key_id for each in packets.signatures(session, [packet_id])[packet_id]]
-    _, brokers = whom(context)
+    standing, brokers = whom(context)
     told = {
         "state": packet.state,
         "receipt": base64.b64encode(receipt.envelope).decode(),
         "proof": attestations.proof_text(session, receipt),
         "brokers": [public_text(each) for each in brokers],
-        "signers": [public_text(each) for each in Known(session, ids, context.desk.standing, ()).trust(*ids).values()],
+        "signers": [public_text(each) for each in Known(session, ids, standing, ()).trust(*ids).values()],
     }
     return Response(json.dumps(told), headers=HEADERS, media_type="application/json")
 

@@ -52,6 +52,10 @@ def things(session, keys, client_of, run_log):
     return {
         "packets": packet["packet_id"],
         "concepts": "0",
+        "statements": "1",
+        "maps": "states",
+        "graphs": "0",
+        "heat-maps": "0",
         "jobs": job["id"],
         "agents": "agent-alpha",
         "enrolments": str(token.id),
