@@ -111,9 +111,9 @@ def pages(held: Estate, versions: int) -> dict[str, list[str]]:
         "accounts": ["/accounts"],
         "account": ["/account"],
         "packet": [f"/packets/{held.packet}"],
-        "contents": [f"/packets/{held.packet}/contents"],
         "verification": [f"/packets/{held.packet}/verification"],
-        "difference": [f"/packets/{held.other}/difference?against={held.packet}"],
+        "contents": [f"/packets/{each}/contents" for each in held.known],
+        "difference": [f"/packets/{held.known[1]}/difference?against={held.known[0]}"],
     }
 
 

@@ -242,8 +242,8 @@ def test_more_relatives_than_a_picture_holds_are_all_in_the_table(publish, brows
         text("""
         INSERT INTO packets (packet_id, kind, name, version, domain, state, teacher, manifest, publisher, publisher_key,
             size, content_sha256, domain_name, teacher_name, teacher_weights, words)
-        SELECT 'sha256:' || lpad(to_hex(n), 64, '0'), kind, 'acme/many-' || n, version, domain, state, teacher, manifest,
-            publisher, publisher_key, size, content_sha256, domain_name, teacher_name, teacher_weights, words
+        SELECT 'sha256:' || lpad(to_hex(n), 64, '0'), kind, 'acme/many-' || n, version, domain, state, teacher,
+            manifest, publisher, publisher_key, size, content_sha256, domain_name, teacher_name, teacher_weights, words
         FROM packets, generate_series(1, 200) n WHERE packet_id = :like"""),
         {"like": wide[0]},
     )
