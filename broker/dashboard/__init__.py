@@ -33,6 +33,5 @@ def mount(app: FastAPI) -> None:
         app.include_router(router)
     route.install(app)
     static = StaticFiles(packages=[("broker.dashboard", "static")])
-    app.mount(
-        "/static", GZipMiddleware(static), name="static"
-    )  # pages are not: they hold a secret beside what others said
+    # Pages are not compressed: they hold a secret beside what others said.
+    app.mount("/static", GZipMiddleware(static), name="static")

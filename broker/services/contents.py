@@ -97,7 +97,7 @@ class Shelf:
     def __init__(self, most: int) -> None:
         self._most = most
         self._kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # what is made may need what is kept
 
     def get(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         found: T

@@ -1,4 +1,4 @@
-// Verifies a packet in this browser, as docs/packet.md and docs/log.md say. What could not be checked never passes.
+// Verifies a packet here, as docs/packet.md and docs/log.md say. What could not be checked never passes.
 const subtle = globalThis.crypto?.subtle, utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const SIZES = { F16: 2, F32: 4, I32: 4, I64: 8, U8: 1 }, SIGNS = { pass: "✓", fail: "✗", "not-run": "–" };
 class Idle extends Error {}
@@ -34,13 +34,13 @@ const unpack = data => {
 };
 const readKeys = lines => Promise.all(lines.map(async line => {
   const raw = base64(line.replace("ed25519:", "")), id = hex(await sha(raw));
-  return { id, raw, key: await subtle.importKey("raw", raw, "Ed25519", false, ["verify"]).catch(() => idle("this browser's WebCrypto has no Ed25519")) };
+  return { id, raw, key: await subtle.importKey("raw", raw, "Ed25519", false, ["verify"]).catch(() => idle("no Ed25519 in this browser")) };
 }));
 const open = async (bytes, keys, type) => { // a statement in a DSSE envelope
   const { payload, payloadType, signatures } = parse(bytes), body = base64(payload), by = [];
   const message = [`DSSEv1 ${payloadType.length} ${payloadType} ${body.length} `, body];
   for (const { sig } of signatures) for (const { id, key } of keys) if (await signs(key, base64(sig), ...message)) by.push(id);
-  need(by[0], "no signature by a key that is trusted here");
+  need(by[0], "no signature by a trusted key");
   const { subject: [about, more], predicate, predicateType } = parse(body);
   need(payloadType === "application/vnd.in-toto+json" && predicateType === type && !more, "another kind of statement");
   return { by, predicate, entry: await sha(...message), name: about.name, id: "sha256:" + about.digest.sha256 };
@@ -89,7 +89,7 @@ const signedAt = async ({ lines, origin, signed }, keys) => { // plainly, and wi
     need(await signs(key, data.slice(time ? 12 : 4), time ? `cosignature/v1\ntime ${time}\n` : "", signed), "its signature does not hold");
     found[kind] = time;
   }
-  need(1 in found && found[4], "not signed by a key that is trusted here");
+  need(1 in found && found[4], "not signed by a trusted key");
   return found[4];
 };
 const STEPS = { // what each needs, and what it does: its evidence, or why not
@@ -105,7 +105,7 @@ const STEPS = { // what each needs, and what it does: its evidence, or why not
   }],
   "packet-id": ["manifest said", async ({ id, manifest, partly, rows, said, written }) => {
     const last = { name: "manifest", section: "manifest", sha256: await digest(written) };
-    need(!rows || canonical(rows) === canonical(manifest.tensors), "a tensor's digest is not the manifest's");
+    need(!rows || canonical(rows) === canonical(manifest.tensors), "a tensor has another digest");
     const found = "sha256:" + hex(await root(await Promise.all([...manifest.tensors, last].map(each => leaf(canonical(each))))));
     need(found === id, "these bytes are " + found);
     need(said.id === id && said.name === manifest.name + "@" + manifest.version && canonical(said.predicate) === utf8.decode(written), "another packet was signed");
@@ -142,7 +142,7 @@ const gather = async (run, own) => {
   run.brokers = await readKeys(own[0] ? own : run.told.brokers);
 };
 for (const place of document.querySelectorAll("[data-packet]")) {
-  const button = place.querySelector("button"), status = place.querySelector("[role=status]"), find = name => place.querySelector(name);
+  const find = name => place.querySelector(name), button = find("button"), status = find("[role=status]");
   button.hidden = false;
   button.onclick = async () => {
     const begun = performance.now(), ends = { fail: [], "not-run": [], pass: [] }, run = { id: place.dataset.packet, why: "an earlier step did not pass" };
