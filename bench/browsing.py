@@ -66,7 +66,7 @@ def findings(page: Page) -> list[str]:
 def sign_in(admin: Client, url: str, name: str, role: str) -> str:
     """A new account, in by the front door, with a password of its own; what its cookie holds."""
     told = admin.make_account(name, role)["password"]
-    with httpx.Client(base_url=url, headers={"Origin": url}) as http:
+    with httpx.Client(base_url=url, headers={"Origin": url}, timeout=60) as http:
         http.post("/sign-in", data={"name": name, "password": told})
         csrf = re.search(r'name="csrf" value="(\w+)"', http.get("/account").text)
         assert csrf, "there is no form to change the password with"

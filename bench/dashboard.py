@@ -5,6 +5,7 @@ A broker of its own in a temporary directory, filled by `bench.estate`; somebody
 
 - ``pages``: for each sort of page the 95th percentile, in milliseconds, from the request to the first byte of the
   answer; over first, middle and last pages of lists, over common and rare filters;
+- ``healthz_ms``: of ``/healthz``, likewise: what client, server and a busy machine cost without any page;
 - ``html_kb_max``: the longest page, uncompressed; ``script_kb``: all scripts together, as the broker sends them (gzip);
   ``script_kb_plain``: the most that one page loads, uncompressed;
 - ``lineage_ms``: 95th percentile of the page with the lineage of the packet that 2,000 descend from, drawn, one to
@@ -63,18 +64,26 @@ def run(versions: int, leaves: int, tries: int = TRIES) -> dict[str, Any]:
         sorts = pages(held, versions)
         reader = Reader(stack.url, cookie)
         with closing(reader):
-            timed = {name: reader.p95(paths, tries) for name, paths in sorts.items()}
+            floor = reader.p95(["/healthz"], tries)
+            timed = {name: _told(name, reader.p95(paths, tries)) for name, paths in sorts.items()}
             lineage = reader.p95([f"/packets/{held.packet}?{each}" for each in LINEAGE], tries)
         return {
             "versions": versions,
             "log_leaves": leaves,
             "pages": timed,
             "slowest_ms": max(timed.values()),
+            "healthz_ms": floor,
             "html_kb_max": round(reader.longest / KIB, 1),
             "script_kb": scripts(stack.url),
             "lineage_ms": lineage,
             **_looked_at(stack, cookie, held, sorts),
         }
+
+
+def _told(name: str, milliseconds: float) -> float:
+    """Said at once, too: the whole takes minutes."""
+    print(f"{name} {milliseconds} ms", file=sys.stderr, flush=True)
+    return milliseconds
 
 
 def pages(held: Estate, versions: int) -> dict[str, list[str]]:
@@ -88,10 +97,6 @@ def pages(held: Estate, versions: int) -> dict[str, list[str]]:
         "overview": ["/"],
         "packets": [f"/packets?{each}" for each in cursors],
         "search": [f"/packets?{each}" for each in filters],
-        "packet": [f"/packets/{held.packet}"],
-        "contents": [f"/packets/{held.packet}/contents"],
-        "verification": [f"/packets/{held.packet}/verification"],
-        "difference": [f"/packets/{held.other}/difference?against={held.packet}"],
         "nearest": [f"/packets/{held.concept_of}/concepts/{number}" for number in range(2)],
         "reviews": ["/reviews"],
         "review": [f"/packets/{each}/review" for each in held.waiting],
@@ -105,6 +110,10 @@ def pages(held: Estate, versions: int) -> dict[str, list[str]]:
         "health": ["/health"],
         "accounts": ["/accounts"],
         "account": ["/account"],
+        "packet": [f"/packets/{held.packet}"],
+        "verification": [f"/packets/{held.packet}/verification"],
+        "contents": [f"/packets/{each}/contents" for each in held.known],
+        "difference": [f"/packets/{held.known[1]}/difference?against={held.known[0]}"],
     }
 
 

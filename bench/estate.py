@@ -21,11 +21,14 @@ from m2kt.packet import Array, DomainRef, Extraction, Manifest, Packet, PacketKi
 from m2kt.packet.merkle import leaf_hash
 from m2kt.signing import sign_packet
 from m2kt.signing.keys import PrivateKey, generate, load_private
+from tests.small import small_packet
 
 LEAVES = 1_000_000
 DESCENDANTS = 2_000
 JOBS = 100_000
 AGENTS = 200
+SEARCHED = 10_000
+"""Versions whose concepts can be found here: the index over all of them takes minutes, and `bench.listing` has it."""
 ROWS_OF_STATES = 32
 PATIENCE = 120.0
 MIB = 1024 * 1024
@@ -38,8 +41,8 @@ class Estate:
 
     packet: str
     """The real one, of 2 MiB, from which 2,000 others descend."""
-    other: str
-    """Another real version of it."""
+    known: tuple[str, str]
+    """Two versions of a packet of knowledge, whose concepts pages show and compare."""
     concept_of: str
     waiting: list[str]
     jobs: list[str]
@@ -49,10 +52,11 @@ class Estate:
 def build(stack: Stack, versions: int, leaves: int) -> Estate:
     """Fill a broker that was started just now."""
     _log(stack, leaves)
-    listing.fill(stack, versions)
+    listing.fill(stack, versions, searched=SEARCHED)
     with stack.client() as admin:
         _agents(admin)
-        packet, other = (_publish(admin, stack.admin, f"1.{minor}.0", minor) for minor in range(2))
+        packet = _approved(admin, _large(), stack.admin)
+        known = _approved(admin, _known("1.0.0"), stack.admin), _approved(admin, _known("1.1.0"), stack.admin)
         job = admin.submit_job("noop", {"seconds": 0})["id"]
     with stack.database() as database:
         _lineage(database, packet)
@@ -61,8 +65,11 @@ def build(stack: Stack, versions: int, leaves: int) -> Estate:
         database.execute("ANALYZE")
         waiting = _column(database, "SELECT packet_id FROM packets WHERE state = 'quarantined' LIMIT 20")
         jobs = _column(database, "SELECT id::text FROM jobs ORDER BY seq DESC LIMIT 20")
-        concept = _column(database, "SELECT packet_id FROM packets WHERE state = 'approved' ORDER BY seq LIMIT 1")
-        return Estate(packet, other, concept[0], waiting, [job, *jobs], leaves)
+        concept = _column(
+            database,
+            "SELECT packet_id FROM packets WHERE state = 'approved' AND name NOT LIKE 'bench/%' ORDER BY seq DESC LIMIT 1",
+        )
+        return Estate(packet, known, concept[0], waiting, [job, *jobs], leaves)
 
 
 def _column(database: psycopg.Connection[Any], query: str) -> list[str]:
@@ -97,9 +104,13 @@ def _no_tile(level: int, index: int) -> bytes:
     raise LookupError(f"tile {level}/{index} of an empty tree")
 
 
-def _publish(admin: Client, key: PrivateKey, version: str, seed: int) -> str:
-    """A packet of about 2 MiB, approved."""
-    random = np.random.default_rng(seed)
+def _known(version: str) -> Packet:
+    return small_packet(version, "bench/known")
+
+
+def _large() -> Packet:
+    """A packet of about 2 MiB."""
+    random = np.random.default_rng(1)
     width = 2 * MIB // (4 * ROWS_OF_STATES)
     tensors: dict[str, Array] = {
         "anchors/states": random.normal(size=(ROWS_OF_STATES, width)).astype(np.float32),
@@ -108,7 +119,7 @@ def _publish(admin: Client, key: PrivateKey, version: str, seed: int) -> str:
     manifest = Manifest.describe(
         kind=PacketKind.ANCHORS,
         name="bench/real",
-        version=version,
+        version="1.0.0",
         created="2026-01-31T12:00:00Z",
         domain=DomainRef("chains", "1.0.0"),
         teacher=Teacher("bench", "gpt2", "gpt2", 1000, f"sha256:{'a' * 64}", f"sha256:{'a' * 64}"),
@@ -119,7 +130,7 @@ def _publish(admin: Client, key: PrivateKey, version: str, seed: int) -> str:
         symbols=("a", "b"),
         leads=("",),
     )
-    return _approved(admin, build_packet(manifest, tensors), key)
+    return build_packet(manifest, tensors)
 
 
 def _approved(admin: Client, packet: Packet, key: PrivateKey) -> str:
@@ -139,7 +150,7 @@ def _agents(admin: Client) -> None:
 
 def _lineage(database: psycopg.Connection[Any], root: str) -> None:
     """Three children each, below a packet of which everything else is real."""
-    wanted = "SELECT packet_id FROM packets WHERE state = 'approved' AND name <> 'bench/real' ORDER BY seq LIMIT %s"
+    wanted = "SELECT packet_id FROM packets WHERE state = 'approved' AND name NOT LIKE 'bench/%%' ORDER BY seq LIMIT %s"
     rows = [row[0] for row in database.execute(wanted, (DESCENDANTS,)).fetchall()]
     family = [root, *rows]
     with database.cursor() as cursor, cursor.copy("COPY packet_parents (child_id, parent_id) FROM STDIN") as copy:

@@ -74,8 +74,9 @@ def _p95(seconds: list[float]) -> float:
     return round(1000 * percentile(seconds, 0.95), 1)
 
 
-def fill(stack: Stack, versions: int) -> None:
-    """Versions as publishing would have left them, and the concepts of those that are approved."""
+def fill(stack: Stack, versions: int, searched: int | None = None) -> None:
+    """Versions as publishing would have left them, and the concepts of those that are approved: of all, or of the
+    newest ``searched``."""
     with stack.database() as database, database.transaction():
         database.execute("SET LOCAL synchronous_commit = off")
         database.execute("INSERT INTO blobs (sha256, size) VALUES ('sha256:bench', 1)")
@@ -91,7 +92,7 @@ def fill(stack: Stack, versions: int) -> None:
             "INSERT INTO packet_signatures (packet_id, key_id, signature) "
             "SELECT packet_id, publisher_key, '' FROM packets"
         )
-        _fill_concepts(database, versions)
+        _fill_concepts(database, versions, versions if searched is None else searched)
     with stack.database() as database:
         database.execute("ANALYZE")
 
@@ -119,7 +120,7 @@ def _weights(teacher: int) -> str:
     return f"sha256:{sha256(b'teacher %d' % teacher).hexdigest()}"
 
 
-def _fill_concepts(database: Any, versions: int) -> None:
+def _fill_concepts(database: Any, versions: int, searched: int) -> None:
     """Concepts lie around a few hundred directions per teacher, as those of skills that are taught again do."""
     for teacher in range(len(TEACHERS)):
         database.execute(
@@ -127,7 +128,9 @@ def _fill_concepts(database: Any, versions: int) -> None:
             (_weights(teacher), WIDTH),
         )
     spaces = dict(database.execute("SELECT weights_sha256, id FROM concept_spaces").fetchall())
-    rows = database.execute("SELECT seq, teacher_weights FROM packets WHERE state = 'approved'").fetchall()
+    rows = database.execute(
+        "SELECT seq, teacher_weights FROM packets WHERE state = 'approved' ORDER BY seq DESC LIMIT %s", (searched,)
+    ).fetchall()
     dice = np.random.default_rng(2)
     middles = dice.normal(size=(300, WIDTH))
     database.execute("DROP INDEX ix_concept_vectors_code")

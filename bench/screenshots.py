@@ -35,7 +35,9 @@ def main() -> int:
 
 
 def _take(page: Page, address: str, target: Path) -> None:
-    page.goto(address, wait_until="networkidle")
+    answer = page.goto(address, wait_until="networkidle")
+    assert answer is not None
+    assert answer.ok, f"{address}: {answer.status}"
     page.screenshot(path=target)
 
 

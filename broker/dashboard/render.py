@@ -70,6 +70,7 @@ def _environment() -> Environment:
         autoescape=True,
         undefined=StrictUndefined,
         finalize=harmless,
+        auto_reload=False,  # an upgrade replaces files under running processes
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -1,9 +1,9 @@
 """Reviewers: a packet that waits for them is approved when enough have agreed, and rejected when one says no."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from broker.models import Attestation, Packet, PacketState, Role
@@ -15,7 +15,7 @@ from m2kt.client.predicates import APPROVAL, REVIEW, STATE
 from m2kt.errors import Conflict, Forbidden, SignatureError
 from m2kt.packet import PacketId
 from m2kt.signing.dsse import Envelope
-from m2kt.signing.keys import PrivateKey, key_id
+from m2kt.signing.keys import KeyId, PrivateKey, key_id
 from m2kt.signing.statement import Statement, attest
 
 DECISIONS = ("approve", "reject")
@@ -105,23 +105,44 @@ def _follow(
 def approved_by(session: Session, standing: Standing, packet_id: str) -> set[str]:
     """Reviewers, each once however many keys they had and whether or not at the dashboard, whose approval counts: it
     was given since the packet waits for them, and their key or account does so now."""
-    wanted = select(Attestation).where(
-        Attestation.packet_id == packet_id,
-        Attestation.predicate_type.in_((APPROVAL, REVIEW)),
-        Attestation.id > _waits_since(session, packet_id),
-    )
-    signers, accounts_ = [], []
-    for row in session.scalars(wanted):
-        said = _predicate(row)
-        if _decision(said) == "approve" and row.predicate_type == APPROVAL:
-            signers.append(row.signer)
-        elif _decision(said) == "approve":
-            accounts_.append(str(said["by"]).removesuffix(accounts.SUFFIX))
-    if not signers and not accounts_:
-        return set()
+    return approvals_of(session, standing, [packet_id])[packet_id]
+
+
+def approvals_of(session: Session, standing: Standing, packet_ids: Sequence[str]) -> dict[str, set[str]]:
+    """The same of many packets, in as many statements."""
+    found: dict[str, set[str]] = {each: set() for each in packet_ids}
+    given = [(row, _predicate(row)) for row in session.scalars(_since_they_wait(packet_ids))]
+    given = [(row, said) for row, said in given if _decision(said) == "approve"]
+    if not given:
+        return found
     at = keyring.now(session)
-    found = holders(session, standing, signers, {Role.REVIEWER})
-    return {each.name for each in found if each.validity.fault(at) is None} | accounts.active(session, accounts_)
+    keys = [row.signer for row, _ in given if row.predicate_type == APPROVAL]
+    counted = {each.key_id: each for each in holders(session, standing, keys, {Role.REVIEWER})}
+    active = accounts.active(session, [_account(said) for row, said in given if row.predicate_type == REVIEW])
+    for row, said in given:
+        if row.predicate_type == REVIEW and _account(said) in active:
+            found[row.packet_id].add(_account(said))
+        holder = counted.get(KeyId(row.signer)) if row.predicate_type == APPROVAL else None
+        if holder is not None and holder.validity.fault(at) is None:
+            found[row.packet_id].add(holder.name)
+    return found
+
+
+def _since_they_wait(packet_ids: Sequence[str]) -> Select[Attestation]:
+    """Approvals and rejections behind the statement that made their packet wait; whoever adds statements holds the
+    packet, so ids are in order."""
+    among = Attestation.packet_id.in_(packet_ids)
+    stated = select(Attestation.packet_id, func.max(Attestation.id).label("id")).where(
+        among, Attestation.predicate_type == STATE
+    )
+    last = stated.group_by(Attestation.packet_id).subquery()
+    wanted = select(Attestation).outerjoin(last, last.c.packet_id == Attestation.packet_id)
+    kinds = Attestation.predicate_type.in_((APPROVAL, REVIEW))
+    return wanted.where(among, kinds, Attestation.id > func.coalesce(last.c.id, 0)).order_by(Attestation.id)
+
+
+def _account(said: Mapping[str, Any]) -> str:
+    return str(said["by"]).removesuffix(accounts.SUFFIX)
 
 
 def _waits_since(session: Session, packet_id: str) -> int:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from fastapi import Response
-from sqlalchemy.orm import Session
 
 from broker.dashboard.render import page
 from broker.dashboard.route import router as pages
@@ -26,7 +25,8 @@ PAGE = 25
 def queue(person: ViewerDep, session: SessionDep, context: ContextDep, cursor: Cursor | None = None) -> Response:
     waiting = Filters(state=PacketState.QUARANTINED)
     rows = search.page(session, person.scope, waiting, before=cursor, limit=PAGE + 1)
-    shown = [(each, *_votes(session, context, each)) for each in rows[:PAGE]]
+    agreed = reviews.approvals_of(session, context.desk.standing, [each.packet_id for each in rows[:PAGE]])
+    shown = [(each, sorted(agreed[each.packet_id]), _needed(context, each)) for each in rows[:PAGE]]
     following = f"/reviews?cursor={rows[PAGE - 1].seq}" if len(rows) > PAGE else None
     return page(person, "reviews.html", "reviews", waiting=shown, next=following)
 
@@ -36,7 +36,8 @@ def look(packet_id: PacketRef, person: ViewerDep, session: SessionDep, context: 
     """What speaks for it and against it, and the form of the decision."""
     brokers = (*context.keeper.former, context.desk.key.public_key())
     shown = provenance.of_packet(session, packet_id, context.desk.standing, brokers)
-    agreed, needed = _votes(session, context, shown.packet)
+    agreed = sorted(reviews.approved_by(session, context.desk.standing, packet_id))
+    needed = _needed(context, shown.packet)
     told: dict[str, Any] = {"shown": shown, "packet": shown.packet, "agreed": agreed, "needed": needed}
     return page(person, "review.html", "reviews", waits=shown.packet.state == PacketState.QUARANTINED, **told)
 
@@ -52,10 +53,9 @@ def decide(
     return see_other(f"/packets/{packet_id}/review")
 
 
-def _votes(session: Session, context: Context, packet: Packet) -> tuple[list[str], int]:
-    """Who has approved it, and how many must."""
-    agreed = reviews.approved_by(session, context.desk.standing, packet.packet_id)
-    return sorted(agreed), max(1, _required(context).needed(packet))
+def _needed(context: Context, packet: Packet) -> int:
+    """How many must approve it; what waits because of its lineage needs one, whatever the policy."""
+    return max(1, _required(context).needed(packet))
 
 
 def _required(context: Context) -> Approvals:
