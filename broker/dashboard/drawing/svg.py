@@ -25,7 +25,7 @@ def text(said: str, x: float, y: float, **attributes: object) -> str:
 
 def title(said: str) -> str:
     """What a pointer over the parent shows, and what is read out for it."""
-    return element("title", words(said))
+    return element("title", words(clipped(said, 160)))
 
 
 def words(said: str) -> str:
