@@ -67,7 +67,8 @@ def build(stack: Stack, versions: int, leaves: int) -> Estate:
         jobs = _column(database, "SELECT id::text FROM jobs ORDER BY seq DESC LIMIT 20")
         concept = _column(
             database,
-            "SELECT packet_id FROM packets WHERE state = 'approved' AND name NOT LIKE 'bench/%' ORDER BY seq DESC LIMIT 1",
+            "SELECT packet_id FROM packets WHERE state = 'approved' AND name NOT LIKE 'bench/%' "
+            "ORDER BY seq DESC LIMIT 1",
         )
         return Estate(packet, known, concept[0], waiting, [job, *jobs], leaves)
 

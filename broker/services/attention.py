@@ -35,22 +35,24 @@ class Need:
 
 _RECALLED = Need(
     "revoked",
-    "{} students hold what was taken back",
+    "Students that hold what was taken back: {}",
     "/packets?state=revoked",
     "Their agents obey when they speak next; look who is silent.",
 )
 _REVIEW = Need(
-    "quarantined", "{} packets wait for reviewers", "/reviews", "Read their checks, then approve or reject them."
+    "quarantined", "Packets that wait for reviewers: {}", "/reviews", "Read their checks, then approve or reject them."
 )
 _SCAN = Need(
     "scanning",
-    "{} packets have waited for a verdict for ten minutes",
+    "Packets without a verdict for ten minutes: {}",
     "/packets?state=scanning",
     "Look whether a worker runs: Health.",
 )
-_JOBS = Need("dead", "{} jobs failed or died today", "/jobs?state=dead", "Read their logs, then retry them.")
-_AGENTS = Need("silent", "{} agents are signed in and silent", "/agents", "Look at their hosts, or revoke them.")
-_CHANNELS = Need("bad", "{} channels lead nowhere good", "/channels", "Move them to an approved version.")
+_JOBS = Need(
+    "dead", "Jobs that failed or died within a day: {}", "/jobs?state=dead", "Read their logs, then retry them."
+)
+_AGENTS = Need("silent", "Agents that are signed in and silent: {}", "/agents", "Look at their hosts, or revoke them.")
+_CHANNELS = Need("bad", "Channels that lead nowhere good: {}", "/channels", "Move them to an approved version.")
 
 
 def counted(session: Session, wanted: Mapping[str, Select[Any]]) -> dict[str, str]:

@@ -58,6 +58,9 @@ class AppTransport(httpx.BaseTransport):
             request.stream = _Pieces(request.stream)
         response = await self._inner.handle_async_request(request)
         body = await response.aread()
+        if "content-encoding" in response.headers:  # the body is decoded already
+            for name in ("content-encoding", "content-length"):
+                response.headers.pop(name, None)
         return httpx.Response(response.status_code, headers=response.headers, content=body, request=request)
 
 
