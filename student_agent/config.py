@@ -85,5 +85,7 @@ class Config:
 
     @property
     def taking(self) -> Policy:
-        told = {name: tuple(value) if isinstance(value, list) else value for name, value in self.policy.items()}
+        told: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in self.policy.items()
+        }
         return Policy(**told)

@@ -81,4 +81,5 @@ def policy_of(given: dict[str, Any]) -> Policy:
     known = {each.name for each in fields(Policy)}
     if unknown := sorted(set(given) - known):
         raise UsageError(f"policy: unknown {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-    return Policy(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+    told: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    return Policy(**told)
