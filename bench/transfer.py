@@ -9,6 +9,7 @@ domains. docs/transfer.md says how each figure is measured, docs/results.md hold
 - ``te_corrected_min``: the same after subtracting what the untaught student gets anyway.
 - ``far_min``: student's over teacher's accuracy on chains two steps longer than any probe.
 - ``kd_te_150k``, ``kd_plateau_te``: the same student, all of it trained on 150,000 outputs; continued on fresh ones.
+- ``kd_void_rows``: rows whose plateau is below 0.97 of the teacher: their baseline was not trained out.
 - ``answers_only_te``, ``recoverable_te``: packets of decoded answers; of mean logits, without the teacher's space.
 - ``control_excess_max``: the best control minus the larger of chance (right form, facts drawn evenly) and untaught.
 - ``bytes_ratio``: the packet's tensors over 150,000 outputs as fp16 logits of the symbols decided; the largest.

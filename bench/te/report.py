@@ -5,7 +5,7 @@ from html import escape
 from operator import itemgetter
 
 from bench.te.settings import COMPARISONS, CONTROLS
-from bench.te.summary import Row, bytes_ratio, corrected, efficiency, excess, figures, flops_ratio
+from bench.te.summary import PLATEAU, Row, bytes_ratio, corrected, efficiency, excess, figures, flops_ratio
 
 HEAD = """# Results
 
@@ -54,6 +54,8 @@ TRANSFER: Columns = {
     "corrected TE": corrected,
     "KD 150k TE": lambda row: row["kd"]["accuracy"] / row["teacher"],
     "KD plateau TE": lambda row: row["kd"]["plateau"] / row["teacher"],
+    "KD epochs": lambda row: row["kd"]["epochs"],
+    "KD void": lambda row: "void" if row["kd"]["plateau"] / row["teacher"] < PLATEAU else "",
     "answers-only TE": lambda row: efficiency(row, "answers-only"),
     "recoverable TE": lambda row: efficiency(row, "recoverable"),
     "far: teacher": lambda row: row["far"]["teacher"],

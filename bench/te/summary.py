@@ -7,6 +7,8 @@ from typing import Any
 from bench.te.settings import CONTROLS, OUTPUTS
 
 Row = dict[str, Any]
+PLATEAU = 0.97
+"""Least TE of the baseline's plateau; below it a row says nothing about the baseline, whatever else it says."""
 
 
 def figures(rows: Sequence[Row]) -> Row:
@@ -21,6 +23,7 @@ def figures(rows: Sequence[Row]) -> Row:
         "far_min": _rounded(min((row["far"]["packet"] or 0) / max(row["far"]["teacher"], 1e-9) for row in rows)),
         "kd_te_150k": _rounded(mean(row["kd"]["accuracy"] / row["teacher"] for row in rows)),
         "kd_plateau_te": _rounded(mean(row["kd"]["plateau"] / row["teacher"] for row in rows)),
+        "kd_void_rows": sum(row["kd"]["plateau"] / row["teacher"] < PLATEAU for row in rows),
         "answers_only_te": _rounded(mean(efficiency(row, "answers-only") for row in rows)),
         "recoverable_te": _rounded(mean(efficiency(row, "recoverable") for row in rows)),
         "control_excess_max": _rounded(max(excess(row) for row in rows)),
