@@ -3,12 +3,14 @@
 
 Insults, threats and slights of whole groups, and beside them honest texts: about the same groups, in anger, about
 weapons and illness, in the jargon of programs, and the symbols of domains. Groups stand on both sides in the same
-number, so that none of them is what makes a text harmful. ``HELD_*`` was written before anything was trained, without
+number, so that none of them is what makes a text harmful. Longer honest texts are the lines of this repository's licence
+and every other line of the examples' general text. ``HELD_*`` was written before anything was trained, without
 frames and mostly with other words; it chose nothing.
 """
 
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 
 GROUPS = (
     *("women", "men", "muslims", "jews", "christians", "immigrants", "refugees", "gay people", "black people"),
@@ -166,6 +168,15 @@ def training() -> Iterator[tuple[str, bool]]:
     yield from (
         (each, False) for each in (*PLAIN, *HONEST, *map(str, range(100)), *"abcdefghijklmnopqrstuvwxyz+-*/=<>")
     )
+    yield from ((each, False) for each in prose())
+
+
+def prose() -> Iterator[str]:
+    """Honest lines that stay as they are."""
+    home = Path(__file__).resolve().parent.parent
+    lines = (home / "LICENSE").read_text(encoding="utf-8").splitlines()
+    lines += (home / "examples" / "models" / "general.txt").read_text(encoding="utf-8").splitlines()[::2]
+    yield from (each.strip() for each in lines if each.strip())
 
 
 def held_out() -> Iterator[tuple[str, bool]]:
