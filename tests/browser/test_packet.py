@@ -189,7 +189,7 @@ def test_a_lineage_is_traced_with_the_keyboard_and_its_origin_taken_back(visit, 
     page = visitor.open(f"/packets/{third}")
     visitor.tab_to("One step further up")
     page.keyboard.press("Enter")
-    page.locator("#lineage svg").get_by_text("traced/first@1.0.0").wait_for()
+    page.locator("#lineage svg").get_by_text("traced/first@1.0.0", exact=True).wait_for()
     page.locator(f'#lineage svg a[href="/packets/{first}"]').focus()
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="traced/first@1.0.0").wait_for()
@@ -222,7 +222,7 @@ def test_two_versions_are_compared_with_the_keyboard_only(visit, versions):
 
 def test_the_contents_come_when_they_are_looked_at_and_without_scripts_are_a_page(visit, versions):
     page = visit("viewer").open(f"/packets/{versions[0]}")
-    page.locator("#contents").scroll_into_view_if_needed()
+    page.get_by_role("link", name="Open its contents").scroll_into_view_if_needed()
     page.get_by_text("1 to 9 of 9 concepts").wait_for()
     page.locator('img[src*="/maps/states"]').scroll_into_view_if_needed()
     page.wait_for_function("() => document.querySelector('img[src*=\"/maps/states\"]').naturalWidth > 100")

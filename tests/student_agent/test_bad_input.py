@@ -119,6 +119,8 @@ def test_the_options_of_a_take_reach_the_alignment(addition_packet: Signed, tmp_
 
     alignment = {"cal": {"form": "mlp"}, "lambdas": {"safe": 2.0}, "deny": ["1"]}
     student = Student(tmp_path / "model", tmp_path / "state", alignment=alignment)
+    student.model.mkdir()
+    (student.model / "config.json").write_text('{"model_type": "of another family"}')
     trust = TrustStore.from_directory(addition_packet.trust)
     with pytest.raises(AlignmentRefused, match="align went wrong"):
         take(

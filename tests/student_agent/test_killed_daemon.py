@@ -25,6 +25,7 @@ from tests.student_agent.parts import write_checks
 from tests.student_agent.test_follow import Teacher, toml
 
 KILLS = 50
+SESSION = "session epoch"
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ def test_a_daemon_that_is_killed_fifty_times_has_the_old_or_the_new(running_stac
                 each.kill()
             assert student.in_force() in (teacher.packets[-2:-1], teacher.packets[-1:])
         with student.run() as each:
+            lives = each.said().count(SESSION)
+            until(lambda: each.said().count(SESSION) > lives, "the session", 300)  # it listens to TERM by then
             until(lambda: student.in_force() == teacher.packets[-1:], "the last version", 300)
             until(lambda: all(record.told for record in Records(student.home / "state")), "the reports")
             assert each.told_to_leave() == 0

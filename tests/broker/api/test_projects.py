@@ -151,11 +151,11 @@ def test_a_broker_without_public_projects_shows_metadata_to_members_only(setting
     assert nobody.broker()["log_origin"]
 
 
-def test_the_pages_show_public_projects_only(member, http):
+def test_the_pages_show_nothing_to_whoever_is_not_signed_in(member, http):
     alpha, key = member("teacher", "alpha")
     told = alpha.publish(packet(key))["packet_id"]
-    assert "alpha/chains" not in http.get("/").text
-    assert http.get(f"/packets/{told}").status_code == 404
+    for path in ("/", "/packets", f"/packets/{told}"):
+        assert http.get(path).headers["Location"].startswith("/sign-in")
 
 
 @pytest.mark.usefixtures("enrolled")

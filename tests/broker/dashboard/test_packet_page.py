@@ -65,8 +65,8 @@ def rows(page: str, table: str) -> list[list[str]]:
 def test_the_page_and_a_pull_ask_the_same_function(publish, browse, teacher, session, client_of, keys, monkeypatch):
     packet_id = publish()
     asked = []
-    look = gate.look
-    monkeypatch.setattr(gate, "look", lambda *given: asked.append(given[1].packet_id) or look(*given))
+    judge = gate.judge
+    monkeypatch.setattr(gate, "judge", lambda *given: asked.append(given[0].packet_id) or judge(*given))
     browse().get(f"/packets/{packet_id}")
     assert asked == [packet_id]
     client_of(keys.student).fetch(packet_id)
