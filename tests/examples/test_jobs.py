@@ -12,7 +12,7 @@ from m2kt.signing import TrustStore
 from m2kt.signing.keys import load_private, load_public
 from tests.models import EXAMPLES
 
-SETTINGS = {"probes": 3500, "least_chains": 30}
+SETTINGS = {"probes": 1500, "least_chains": 12, "least_support": 2}
 
 
 @pytest.fixture(scope="module")

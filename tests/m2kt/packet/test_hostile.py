@@ -26,7 +26,7 @@ PARSERS: dict[str, tuple[Parser, bytes]] = {
     "verifier": (lambda data: verify_packet(data, TrustStore()), PACKET.to_bytes()),
 }
 MIB = 2**20
-WIDE = MIB
+WIDE = MIB // 2
 HOSTILE = {
     "empty lists": b'{"a":[' + b"[]," * (WIDE // 3) + b"[]]}",
     "empty objects": b'{"a":[' + b"{}," * (WIDE // 3) + b"{}]}",
