@@ -56,7 +56,7 @@ def test_a_plug_in_is_found_by_its_entry_point(install: Install) -> None:
 
 def test_an_unknown_domain_is_refused_and_the_registered_ones_named(install: Install) -> None:
     install(squares="domain", cubes="domain")
-    with pytest.raises(DomainError, match=r"'sqares'.*registered: .*cubes, squares") as caught:
+    with pytest.raises(DomainError, match=r"'sqares'.*registered: .*cubes, .*squares") as caught:
         domains.load("sqares")
     assert domains.GROUP in caught.value.hint
 
