@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,20 +159,13 @@ def take(
         for key_id in verified.key_ids:
             write_public(keys / f"{key_id}.pub", trust[key_id])
         # 2.
-        spec: dict[str, Any] = {"packet": str(packet), "trust": str(keys), "model": str(student.model)}
-        spec |= {"out": str(memory), **machine(student), "schedule": student.schedule}
-        spec |= {**student.alignment, **({"domain": policy.domain} if policy.domain else {})}
+        spec = {"packet": str(packet), "trust": str(keys), "out": str(memory), **_learning(student, policy)}
         alignment = run("student_agent", "align", spec, on_progress=on_progress, log=log)
         kin.check(read_card(memory).student_sha256)
         # 3.
         name = verified.packet.manifest.name
-        behaviour = _behaviour(
-            student,
-            name,
-            memory,
-            policy,
-            lambda job, told: run("student_agent", job, told, on_progress=on_progress, log=log),
-        )
+        in_child = partial(run, "student_agent", on_progress=on_progress, log=log)
+        behaviour = _behaviour(student, name, memory, policy, in_child)
         # 4.
         decision, reason = decide(behaviour, policy)
         te, kinship = te_low(behaviour, policy), kin.cleared
@@ -193,6 +187,12 @@ def now() -> str:
 def _made(directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     return directory
+
+
+def _learning(student: Student, policy: Policy) -> dict[str, Any]:
+    """What an alignment is told of the student and of what it may take."""
+    asked = {"domain": policy.domain} if policy.domain else {}
+    return {"model": str(student.model), "schedule": student.schedule, **machine(student), **student.alignment, **asked}
 
 
 def machine(student: Student) -> dict[str, Any]:
