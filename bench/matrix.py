@@ -35,6 +35,7 @@ FREE = (
     "maps",
     "graphs",
     "heat-maps",
+    "alignments",
     "enrolments",
     "accounts",
     "rounds",

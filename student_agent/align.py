@@ -20,6 +20,7 @@ from m2kt.errors import AlignmentRefused, LedgerMismatch, UsageError
 from m2kt.neural.models import LanguageModel, load, offline, pick_device, set_threads, weights_sha256
 from m2kt.packet import Packet, PacketKind, ledger
 from m2kt.packet.knowledge import Knowledge, from_tensors
+from m2kt.packet.plane import principal, spread_over, told
 from m2kt.signing import TrustStore, verify_packet
 from student_agent.artifact import save_memory, shape_of
 from student_agent.assemble import assemble
@@ -143,7 +144,14 @@ def align(
         "longest_symbol": anchors.pieces,
         "concepts_left_out": came - shared,
         "concepts_denied": shared - len(knowledge.centroids),
+        "map": _mapped(memory, knowledge, came),
     }
+
+
+def _mapped(memory: ConceptMemory, knowledge: Knowledge, count: int) -> dict[str, Any]:
+    """Where the packet's concepts, ``count`` of them, came to lie in the student's space, for its report."""
+    plane = principal(memory.values.detach().double().cpu().numpy())
+    return told(plane if knowledge.numbers is None else spread_over(plane, knowledge.numbers, count))
 
 
 def _require_coverage(vocabulary: Vocabulary) -> None:

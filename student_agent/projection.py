@@ -91,7 +91,8 @@ def only(knowledge: Knowledge, kept: np.ndarray[tuple[int], np.dtype[np.bool_]])
     if kept.all():
         return knowledge
     names = ("centroids", "dispersion", "support", "groundings", "classes")
-    return replace(knowledge, **{name: getattr(knowledge, name)[kept] for name in names})
+    numbers = np.arange(len(kept)) if knowledge.numbers is None else knowledge.numbers
+    return replace(knowledge, numbers=numbers[kept], **{name: getattr(knowledge, name)[kept] for name in names})
 
 
 def keep_safe(knowledge: Knowledge, anchors: Anchors, deny: Sequence[str]) -> Knowledge:

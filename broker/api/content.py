@@ -13,7 +13,7 @@ from broker.api.ranges import matches, parse_range
 from broker.db import transaction
 from broker.models import PacketState
 from broker.schemas.types import PacketRef
-from broker.services import pulling
+from broker.services import pulling, pulls
 from broker.services.agents import Principal
 from broker.services.pulling import Pullable
 from broker.storage import BlobStore
@@ -56,12 +56,17 @@ def pull(
     range_: Annotated[str | None, Header(alias="Range")] = None,
 ) -> Response:
     """The packet's bytes. Fails closed: what no scan has approved answers 409, and what one approved too long ago;
-    what was revoked 410. What was yanked comes with a `Warning`."""
+    what was revoked 410. What was yanked comes with a `Warning`. Who got it is noted, once a day."""
     asked = _Asked(if_none_match, if_range, range_)
     with context.single.connection() as connection:
-        seen = pulling.look(connection, packet_id)
+        seen = pulling.look(connection, packet_id, caller)
     with transaction(context.reads) as session:  # asks for a connection only where bytes lie in Postgres
-        return _answer(session, context.desk.store, pulling.pullable_by(session, seen, caller), asked)
+        packet = pulling.pullable_by(session, seen, caller)
+        answer = _answer(session, context.desk.store, packet, asked)
+    if not packet.noted and answer.status_code != status.HTTP_304_NOT_MODIFIED:
+        with context.single.connection() as connection:  # before the first byte leaves
+            pulls.note(connection, packet_id, caller.name)
+    return answer
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from broker.models import Role
-from broker.schemas.lineage import LineageOut, OutcomesOut, RecallOut, RecallPage, RelativeOut
+from broker.schemas.lineage import LineageOut, OutcomesOut, PullOut, PullPage, RecallOut, RecallPage, RelativeOut
 from broker.schemas.types import AgentName, PacketRef
-from broker.services import lineage, outcomes, packets, recalls
+from broker.services import lineage, outcomes, packets, pulls, recalls
 from broker.services.agents import Principal
 from broker.web.deps import PublicScopeDep, SessionDep, allow
 from broker.web.paging import PagingDep, cut
 from broker.web.problems import documented
 from m2kt.errors import Forbidden
 
-OverseerDep = Annotated[Principal, Depends(allow(Role.TEACHER, Role.WORKER, Role.REVIEWER, Role.AUDITOR, Role.ADMIN))]
+OVERSEERS = (Role.TEACHER, Role.WORKER, Role.REVIEWER, Role.AUDITOR, Role.ADMIN)
+
+OverseerDep = Annotated[Principal, Depends(allow(*OVERSEERS))]
 RecalledDep = Annotated[Principal, Depends(allow(Role.STUDENT, Role.AUDITOR, Role.ADMIN))]
 
 router = APIRouter(prefix="/v1", tags=["lineage"])
@@ -68,6 +70,18 @@ def packet_recall(
     after, limit = paging.cursor or 0, paging.one_more
     rows = recalls.of_packet(session, packet_id, caller.scope, after=after, limit=limit)
     return RecallPage(items=[RecallOut.of(each) for each in cut(list(rows), paging, lambda row: row.id, response)])
+
+
+@router.get(
+    "/packets/{packet_id}/pulls",
+    responses=documented(401, 403, 404),
+    dependencies=[Depends(allow(*OVERSEERS))],
+)
+def packet_pulls(packet_id: PacketRef, session: SessionDep, paging: PagingDep, response: Response) -> PullPage:
+    """Who had this packet's bytes, a row for each day (UTC) on which they did, oldest first."""
+    packets.get(session, packet_id)
+    rows = pulls.page(session, packet_id, after=paging.cursor or 0, limit=paging.one_more)
+    return PullPage(items=[PullOut.of(each) for each in cut(list(rows), paging, lambda row: row.id, response)])
 
 
 @router.get("/recalls", responses=documented(401, 403))

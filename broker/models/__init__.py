@@ -22,6 +22,7 @@ from broker.models.lineage import PacketParent, Restatement
 from broker.models.outbox import Outbox
 from broker.models.outcome import OutcomeReport
 from broker.models.packet import PULLABLE, TAKEN, TRANSITIONS, Packet, PacketSignature, PacketState
+from broker.models.pull import Pull
 from broker.models.seal import BESIDE_PGVECTOR, DERIVED, RowCount, Sealed
 from broker.models.search import ConceptSpace, PacketTag
 from broker.models.session import Activation, AgentSession, Enrolment
@@ -79,6 +80,7 @@ __all__ = [
     "PendingBlob",
     "PersonRole",
     "Phase",
+    "Pull",
     "RateLimit",
     "Restatement",
     "Role",

@@ -1,12 +1,12 @@
 """Lineage, outcomes and recalls as they are shown."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import BaseModel
 
-from broker.models import Packet, PacketState
+from broker.models import Packet, PacketState, Pull
 from broker.services.outcomes import Sum
 from broker.services.recalls import Recall
 
@@ -81,3 +81,20 @@ class RecallOut(BaseModel):
 
 class RecallPage(BaseModel):
     items: list[RecallOut]
+
+
+class PullOut(BaseModel):
+    """Somebody had the packet's bytes on a day, first at ``at``."""
+
+    agent: str
+    """An agent's name, or that of somebody signed in at the dashboard: ``carol@dashboard``."""
+    day: date
+    at: datetime
+
+    @classmethod
+    def of(cls, row: Pull) -> "PullOut":
+        return cls(agent=row.agent, day=row.day, at=row.at)
+
+
+class PullPage(BaseModel):
+    items: list[PullOut]

@@ -25,6 +25,8 @@ ASKING = PULLING | exchanges.JOINING
 _LOOK = """
     SELECT p.packet_id, p.kind, p.project, p.state, p.reason, p.good_until, p.size, p.content_sha256,
         clock_timestamp() AS now, (SELECT reason FROM restatements WHERE packet_id = p.packet_id) AS due,
+        EXISTS (SELECT FROM pulls WHERE packet_id = p.packet_id AND agent = %(agent)s
+            AND day = (clock_timestamp() AT TIME ZONE 'UTC')::date) AS noted,
         s.key_id, s.created AS signed, k.id AS known, k.not_before, k.not_after, k.revoked
     FROM packets p LEFT JOIN packet_signatures s USING (packet_id) LEFT JOIN agent_keys k ON k.key_id = s.key_id
     WHERE p.packet_id = %(packet_id)s ORDER BY s.created, s.key_id
@@ -47,11 +49,17 @@ class Pullable:
     good_until: datetime | None
     size: int
     content_sha256: str
+    noted: bool
+    """Whether it is on record that the one who asked had it today."""
 
 
-def look(connection: Driver, packet_id: str) -> Look:
+def look(connection: Driver, packet_id: str, by: Principal) -> Look:
     """All that decides, read in one statement."""
-    rows = connection.cursor(row_factory=namedtuple_row).execute(_LOOK, {"packet_id": packet_id}).fetchall()
+    rows = (
+        connection.cursor(row_factory=namedtuple_row)
+        .execute(_LOOK, {"packet_id": packet_id, "agent": by.name})
+        .fetchall()
+    )
     if not rows:
         raise NotFound(f"there is no packet {packet_id}")
     return rows
@@ -69,6 +77,7 @@ def pullable_by(session: Session, rows: Look, by: Principal) -> Pullable:
         first.good_until,
         first.size,
         first.content_sha256,
+        first.noted,
     )
     if packet.kind == PacketKind.EXCHANGE:
         _require_peer(session, packet.packet_id, by)

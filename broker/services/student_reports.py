@@ -1,11 +1,10 @@
-"""What a packet did to each student, in the student's own signed words. Who pulled it and never reported is not known:
-pulls leave no trace at a broker."""
+"""What a packet did to each student, in the student's own signed words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -17,7 +16,6 @@ from broker.services.statements import Said
 from m2kt.errors import SignatureError
 from m2kt.signing.keys import PublicKey
 
-ROWS = 25
 ALIGNED = ("agreement", "residual", "l_align", "shared_symbols", "concepts_left_out")
 """What a student says about its alignment, beside what it did to it."""
 
@@ -33,28 +31,52 @@ class StudentReport:
     reason: str
     figures: Mapping[str, float | None]
     alignment: Mapping[str, str]
+    map: Mapping[str, Any] | None = None
+    """Where the student says that the concepts lie in its own space (`m2kt.packet.plane.heard` reads it)."""
 
 
-def page(
-    session: Session, packet_id: str, standing: Standing, brokers: Sequence[PublicKey], *, after: str = ""
-) -> tuple[list[StudentReport], str | None]:
-    """The last report of each student, by name, behind ``after``; and where the next page begins."""
+def of_students(
+    session: Session, packet_id: str, students: Collection[str], standing: Standing, brokers: Sequence[PublicKey]
+) -> list[StudentReport]:
+    """The last report of each of these students."""
+    return _read(session, _last(packet_id).where(OutcomeReport.student.in_(students)), standing, brokers)
+
+
+def newest(
+    session: Session, packet_id: str, standing: Standing, brokers: Sequence[PublicKey], *, limit: int
+) -> list[StudentReport]:
+    """The newest reports in which students tell how their alignment went; one of each student."""
+    last = _last(packet_id).where(OutcomeReport.decision.not_in(outcomes.GONE)).subquery()
+    columns = (last.c.student, last.c.held, last.c.attestation_id)
+    return _read(session, select(*columns).order_by(last.c.attestation_id.desc()).limit(limit), standing, brokers)
+
+
+def one(
+    session: Session, packet_id: str, number: int, standing: Standing, brokers: Sequence[PublicKey]
+) -> StudentReport | None:
+    """The report that is the statement ``number``, if it is one about this packet and verifies."""
     columns = (OutcomeReport.student, OutcomeReport.held, OutcomeReport.attestation_id)
-    last = select(*columns).where(OutcomeReport.packet_id == packet_id, OutcomeReport.student > after)
-    last = last.ext(distinct_on(OutcomeReport.student)).order_by(
-        OutcomeReport.student, OutcomeReport.attestation_id.desc()
-    )
-    rows = session.execute(last.limit(ROWS + 1)).all()
-    shown = rows[:ROWS]
-    held = {row.id: row for row in session.scalars(_of(row.attestation_id for row in shown))}
-    known = Known(session, {row.signer for row in held.values()}, standing, brokers)
-    said = {each.id: each for each in statements.read(session, list(held.values()), known)}
-    found = [_report(row.student, row.held, said[row.attestation_id]) for row in shown if row.attestation_id in said]
-    return found, shown[-1].student if len(rows) > ROWS else None
+    mine = select(*columns).where(OutcomeReport.packet_id == packet_id, OutcomeReport.attestation_id == number)
+    found = _read(session, mine, standing, brokers)
+    return found[0] if found and found[0].said.valid else None
 
 
-def _of(ids: Any) -> Any:
-    return select(Attestation).where(Attestation.id.in_(list(ids)))
+def _last(packet_id: str) -> Select[str, bool, int]:
+    """The last report of each student."""
+    columns = (OutcomeReport.student, OutcomeReport.held, OutcomeReport.attestation_id)
+    found = select(*columns).where(OutcomeReport.packet_id == packet_id).ext(distinct_on(OutcomeReport.student))
+    return found.order_by(OutcomeReport.student, OutcomeReport.attestation_id.desc())
+
+
+def _read(
+    session: Session, wanted: Select[str, bool, int], standing: Standing, brokers: Sequence[PublicKey]
+) -> list[StudentReport]:
+    rows = session.execute(wanted).all()
+    numbers = [row.attestation_id for row in rows]
+    held = session.scalars(select(Attestation).where(Attestation.id.in_(numbers))).all()
+    known = Known(session, {row.signer for row in held}, standing, brokers)
+    said = {each.id: each for each in statements.read(session, held, known)}
+    return [_report(row.student, row.held, said[row.attestation_id]) for row in rows if row.attestation_id in said]
 
 
 def _report(student: str, held: bool, said: Said) -> StudentReport:
@@ -69,6 +91,7 @@ def _report(student: str, held: bool, said: Said) -> StudentReport:
         str(told.get("reason", "")),
         _figures(told),
         {name: str(aligned[name]) for name in ALIGNED if isinstance(aligned.get(name), str | int)},
+        aligned["map"] if isinstance(aligned.get("map"), Mapping) else None,
     )
 
 

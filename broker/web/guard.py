@@ -83,6 +83,7 @@ FREE: Mapping[str, str] = {
     "maps": "a picture of a packet, which is guarded",
     "graphs": "a picture of a packet, which is guarded",
     "heat-maps": "a picture of a packet, which is guarded",
+    "alignments": "a picture of a packet, which is guarded",
     "enrolments": "the service asks for the scope itself",
     "accounts": "the service asks for the scope itself",
     "rounds": "a number, in an exchange that was looked up",

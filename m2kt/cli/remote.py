@@ -200,6 +200,15 @@ def packet_recall(
         show_rows(rows, ("packet_id", "student", "name", "version", "state", "since", "reason"), output)
 
 
+@app.command("pulls")
+def packet_pulls(
+    packet_id: PacketId, broker: BrokerOption, key: KeyOption, output: OutputOption = Output.TABLE
+) -> None:
+    """List who had a packet's bytes, and on which days; whether they report what it did is up to them."""
+    with closing(connect(broker, key)) as client:
+        show_rows(client.pulls(packet_id), ("agent", "day", "at"), output)
+
+
 def _in_words(outcomes: Mapping[str, Any]) -> str:
     """One line for people; figures are means over those students that measured."""
     if not outcomes["reports"]:

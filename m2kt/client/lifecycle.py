@@ -92,6 +92,10 @@ class LifecycleCalls(Calls):
         """Students that have a packet that was taken back, or one that was made of it."""
         return self._items(f"/v1/packets/{quote(packet_id)}/recall", {"limit": 200}, signed=True)
 
+    def pulls(self, packet_id: str) -> Iterator[Json]:
+        """Who had a packet's bytes, once for each day: ``agent``, ``day``, ``at``. For overseers."""
+        return self._items(f"/v1/packets/{quote(packet_id)}/pulls", {"limit": 200}, signed=True)
+
     def recalls(self, agent: str | None = None) -> Iterator[Json]:
         """What this client's student (or ``agent``, for overseers) should put away."""
         return self._items("/v1/recalls", {"agent": agent, "limit": 200}, signed=True)

@@ -66,6 +66,9 @@ class Knowledge:
     gradient: Floats  # (D, L)
     attention: Floats | None = None  # (D, L)
     choices: Ints | None = None  # (D,) alphabet that a decision must decide within for its template to go on, -1 any
+    numbers: NDArray[np.int64] | None = (
+        None  # (K,) of the concepts in their packet, where some were left out; None: all
+    )
 
     @property
     def class_count(self) -> int:

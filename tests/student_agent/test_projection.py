@@ -115,4 +115,6 @@ def test_concepts_whose_symbol_the_student_cannot_write_are_left_out() -> None:
     small = small_knowledge()
     kept = keep_shared(small, share_anchors(small, Vocabulary(decided, decided, (0,), 1.0)))
     assert kept.groundings.tolist() == [list(pair) for pair in PAIRS if sum(pair) % 3 != 1]
+    assert kept.numbers is not None
+    assert kept.numbers.tolist() == [each for each, pair in enumerate(PAIRS) if sum(pair) % 3 != 1]
     assert len(kept.centroids) == len(kept.support) == len(kept.classes) == 6

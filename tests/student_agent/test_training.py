@@ -12,6 +12,7 @@ from m2kt.errors import AlignmentRefused, UsageError
 from m2kt.neural.models import LanguageModel, load, weights_sha256
 from m2kt.packet import controls
 from m2kt.packet.knowledge import Knowledge
+from m2kt.packet.plane import heard
 from student_agent.align import schedule_of
 from student_agent.aligned import AlignedStudent
 from student_agent.training import Schedule
@@ -44,6 +45,12 @@ def test_the_report_says_what_was_shared_and_what_was_trained(addition: Taught) 
     report = addition.report
     assert (report["coverage"], report["agreement"], report["shared_symbols"], report["steps"]) == (1.0, 1.0, 3, 60)
     assert report["trained_parameters"] == sum(each.numel() for each in addition.memory.parameters())
+
+
+def test_the_report_says_where_the_concepts_came_to_lie(addition: Taught) -> None:
+    plane = heard(addition.report["map"], 9)
+    assert np.isfinite(plane.points).all()
+    assert 0.5 < sum(plane.shares) <= 1.0
 
 
 @pytest.mark.parametrize("control", [controls.shuffled, controls.random])

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+
 from broker.dashboard.drawing.svg import Palette, element, number, picture, text, title, visible
-from broker.services.concept_map import Plane
+from m2kt.packet.plane import Plane
 
 WIDTH, HEIGHT, EDGE, FOOT = 640.0, 460.0, 40.0, 60.0
 MOST_POINTS = 600
@@ -17,19 +19,21 @@ def drawn(count: int) -> range:
 
 
 def draw(plane: Plane, name_of: Callable[[int], str], classes: Sequence[int], palette: Palette, label: str) -> str:
-    """One mark per concept: its shape and colour are its class of decision."""
+    """One mark per concept that the plane has: its shape and colour are its class of decision."""
     shown = drawn(len(plane.points))
     place = _scale(plane)
+    there = [each for each in shown if np.isfinite(plane.points[each]).all()]
     marks = [
-        _mark(*place(number_), int(classes[number_]), palette, name_of(number_), labelled=len(shown) <= MOST_LABELS)
-        for number_ in shown
+        _mark(*place(each), int(classes[each]), palette, name_of(each), labelled=len(shown) <= MOST_LABELS)
+        for each in there
     ]
-    return picture(WIDTH, HEIGHT, palette, label, *_axes(plane, len(shown), palette), *marks)
+    return picture(WIDTH, HEIGHT, palette, label, *_axes(plane, len(there), palette), *marks)
 
 
 def _scale(plane: Plane) -> Callable[[int], tuple[float, float]]:
     """Both axes to one scale, so that distances can be compared."""
-    low, high = (plane.points.min(0), plane.points.max(0)) if len(plane.points) else ((0.0, 0.0), (1.0, 1.0))
+    there = plane.points[np.isfinite(plane.points).all(1)]
+    low, high = (there.min(0), there.max(0)) if len(there) else (np.zeros(2), np.ones(2))
     spread = max(float(high[0] - low[0]) / (WIDTH - 2 * EDGE), float(high[1] - low[1]) / (HEIGHT - EDGE - FOOT)) or 1.0
 
     def place(concept: int) -> tuple[float, float]:
@@ -45,10 +49,13 @@ def _axes(plane: Plane, shown: int, palette: Palette) -> Iterator[str]:
     yield element("line", x1=EDGE - 12, y1=EDGE / 2, x2=EDGE - 12, y2=HEIGHT - FOOT, stroke=palette.line)
     first, second = (f"{100 * each:.0f} %" for each in plane.shares)
     yield text(
-        f"→ component 1 ({first} of the variance)    ↑ component 2 ({second})", EDGE, bottom + 16, fill=palette.ink
+        f"→ component 1 ({first} of the variance)    ↑ component 2 ({second}); one scale",
+        EDGE,
+        bottom + 16,
+        fill=palette.ink,
     )
     of = f"{shown} of {len(plane.points)} concepts" if shown < len(plane.points) else f"{shown} concepts"
-    yield text(f"{plane.method}; {of}; one scale for both axes", EDGE, bottom + 34, fill=palette.quiet)
+    yield text(f"{plane.method}; {of}", EDGE, bottom + 34, fill=palette.quiet)
 
 
 def _mark(x: float, y: float, class_: int, palette: Palette, name: str, *, labelled: bool) -> str:

@@ -9,7 +9,7 @@ from broker.dashboard.render import page
 from broker.dashboard.route import router as pages
 from broker.dashboard.route import see_other
 from broker.schemas.types import MAX_INT, AgentName, Line, PacketRef
-from broker.services import contents, neighbourhoods, outcomes, packets, provenance, recalls, student_reports
+from broker.services import contents, neighbourhoods, outcomes, packets, provenance, pulls, recalls, takers
 from broker.services.agents import Standing
 from broker.services.verification import STEPS
 from broker.web.deps import Context, ContextDep, SessionDep
@@ -44,7 +44,7 @@ def packet(
 ) -> Response:
     found = provenance.of_packet(session, packet_id, *whom(context), before=trail)
     around = neighbourhoods.around(session, packet_id, person.scope, up=up, down=down, row=row)
-    reports, following = student_reports.page(session, packet_id, *whom(context), after=students or "")
+    taken, following = takers.page(session, packet_id, *whom(context), after=students or "")
     return page(
         person,
         "packet.html",
@@ -55,7 +55,8 @@ def packet(
         closed=contents.why_closed(found.packet, found.latest),
         around=around,
         picture=lineage.draw(around),
-        reports=reports,
+        takers=taken,
+        pullers=pulls.count(session, packet_id),
         following=following,
         sum=outcomes.of_packet(session, packet_id),
         interval=interval.draw,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
@@ -13,7 +13,7 @@ from broker.dashboard.pages.packet import whom
 from broker.dashboard.render import HEADERS, page
 from broker.dashboard.route import router as pages
 from broker.models import Packet
-from broker.schemas.types import PacketRef
+from broker.schemas.types import MAX_INT, PacketRef
 from broker.services import concept_map, contents, differences, packets, provenance, student_reports, templates
 from broker.services.accounts import Person
 from broker.services.contents import Contents, Shelf
@@ -21,16 +21,21 @@ from broker.services.differences import ConceptChanges
 from broker.web.deps import Context, ContextDep, SessionDep
 from broker.web.people import ViewerDep
 from m2kt.errors import Conflict, M2KTError, NotFound
+from m2kt.packet.plane import Plane
 
 router = pages()
 
 ROWS = 50
 MOST_CHANGES = 100
-DRAWN = "2"
+DRAWN = "3"
 """Part of every picture's tag: raised whenever a picture of the same packet would look otherwise."""
+
+REPORTS = 25
+"""Students whose alignment is listed, the newest first."""
 
 First = Annotated[int, Query(ge=0, le=1_000_000)]
 Number = Annotated[int, Path(ge=0, le=1_000_000)]
+Report = Annotated[int, Query(ge=0, le=MAX_INT, description="a student's report, by its number")]
 Theme = Annotated[Literal["light", "dark"], Query()]
 
 _PICTURES = Shelf(128)
@@ -51,6 +56,7 @@ def show(
     context: ContextDep,
     concept: First = 0,
     part: First = 0,
+    student: Report = 0,
 ) -> Response:
     packet = packets.get(session, packet_id)
     found = opened(session, context, packet_id)
@@ -66,20 +72,26 @@ def show(
         points=len(concepts.drawn(found.count)),
         planes=planes(found),
         shown=templates.view(found, part),
-        aligned=_aligned(session, context, packet_id),
+        **_aligned(session, context, found, student),
         drawn=DRAWN,
     )
 
 
-def planes(found: Contents) -> dict[str, concept_map.Plane]:
+def planes(found: Contents) -> dict[str, Plane]:
     made = {"states": concept_map.of_states, "readings": concept_map.of_readings}
     return {name: _PICTURES.get((found.packet_id, name), partial(make, found)) for name, make in made.items()}
 
 
-def _aligned(session: Session, context: Context, packet_id: str) -> list[student_reports.StudentReport]:
-    """Students that say how their alignment went."""
-    reports, _ = student_reports.page(session, packet_id, *whom(context))
-    return [each for each in reports if each.alignment]
+def _aligned(session: Session, context: Context, found: Contents, student: int) -> dict[str, Any]:
+    """Students that say how their alignment went; the map of the one whose report is asked for, else of the newest
+    that has one."""
+    reports = student_reports.newest(session, found.packet_id, *whom(context), limit=REPORTS)
+    planes = {each.said.id: concept_map.of_student(found, each.map) for each in reports if each.map}
+    readable = [number for number, plane in planes.items() if plane is not None]
+    number = student if student in readable else next(iter(readable), 0)
+    by = next((each for each in reports if each.said.id == number), None)
+    told = [each for each in reports if each.alignment]
+    return {"aligned": told, "readable": readable, "mapped": by, "after": planes.get(number)}
 
 
 # Pictures: of an address that names the packet, they never change
@@ -103,6 +115,28 @@ def draw_map(
         return concepts.draw(planes(found)[which], _named(found), classes, PALETTES[theme], label)
 
     return _picture(request, packet_id, _PICTURES.get((packet_id, which, theme, DRAWN), make), which, theme)
+
+
+@router.get("/packets/{packet_id}/alignments/{number}")
+def draw_alignment(
+    request: Request,
+    packet_id: PacketRef,
+    number: Annotated[int, Path(ge=1, le=MAX_INT)],
+    _: ViewerDep,
+    session: SessionDep,
+    context: ContextDep,
+    theme: Theme = "light",
+) -> Response:
+    """Where one student says that the concepts lie, in the report with this number."""
+    found = opened(session, context, packet_id)
+    report = student_reports.one(session, packet_id, number, *whom(context))
+    plane = concept_map.of_student(found, report.map) if report else None
+    if plane is None:
+        raise NotFound(f"no report {number} about this packet has a map of its concepts")
+    label = "Concepts where a student says that they lie after its alignment"
+    classes = found.knowledge.classes.tolist()
+    make = partial(concepts.draw, plane, _named(found), classes, PALETTES[theme], label)
+    return _picture(request, packet_id, _PICTURES.get((packet_id, number, theme, DRAWN), make), str(number), theme)
 
 
 def _named(found: Contents) -> Callable[[int], str]:

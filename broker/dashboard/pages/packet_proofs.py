@@ -12,7 +12,7 @@ from broker.dashboard.render import HEADERS, page
 from broker.dashboard.route import router as pages
 from broker.models import Packet
 from broker.schemas.types import MAX_INT, PacketRef
-from broker.services import attestations, bundles, packets, provenance, pulling, verification
+from broker.services import attestations, bundles, packets, provenance, pulling, pulls, verification
 from broker.services.accounts import Person
 from broker.services.signers import Known
 from broker.services.verification import Witness
@@ -74,11 +74,13 @@ def head(packet_id: PacketRef, _: ViewerDep, session: SessionDep, context: Conte
 
 
 def _pullable(session: SessionDep, packet_id: str, person: Person, context: Context) -> Packet:
-    """By the gate that every pull goes through."""
-    rows = pulling.look(driver(session), packet_id)
-    return packets.get(
-        session, pulling.pullable_by(session, rows, person.acting(context.desk.key.public_key())).packet_id
-    )
+    """By the gate that every pull goes through, and noted like one."""
+    by = person.acting(context.desk.key.public_key())
+    found = pulling.pullable_by(session, pulling.look(driver(session), packet_id, by), by)
+    if not found.noted:
+        with context.single.connection() as connection:
+            pulls.note(connection, packet_id, by.name)
+    return packets.get(session, packet_id)
 
 
 @router.get("/packets/{packet_id}/content")

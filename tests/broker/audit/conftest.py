@@ -69,6 +69,7 @@ def scene(connection, session, client_of, keys, signed, desk, run_scans, run_log
         sign_packet(make_packet("acme/concepts", kind=PacketKind.AGGREGATE, tensors=like), keys.teacher)
     )
     run_scans()
+    client_of(keys.student).pull(packet_id)
     client_of(keys.student).report_outcome(attest(packet_id, OUTCOME, {"decision": "accepted"}, keys.student))
     peers = request.getfixturevalue("peers")
     peers[0].complain(round_with_a_liar(peers, run_scans))

@@ -10,7 +10,7 @@ from itertools import zip_longest
 import pytest
 from sqlalchemy import Enum, PrimaryKeyConstraint, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
-from sqlalchemy.types import Boolean, DateTime, Double, Integer, LargeBinary, NullType, Text, Uuid
+from sqlalchemy.types import Boolean, Date, DateTime, Double, Integer, LargeBinary, NullType, Text, Uuid
 
 from broker.audit.tables import UNCOUNTED, sealed_models
 from broker.models import BESIDE_PGVECTOR, DERIVED, Base, RowCount
@@ -34,6 +34,7 @@ def another(column) -> str:
         (Boolean, f"NOT {name}"),
         (Integer, f"coalesce({name}, 0) + 20011"),
         (Double, f"coalesce({name}, 0) + 0.5"),
+        (Date, f"{name} + 1"),
         (DateTime, f"coalesce({name}, now()) + interval '1 millisecond'"),
         (LargeBinary, f"coalesce({name}, '') || '\\x00'::bytea"),
         (Uuid, "gen_random_uuid()"),

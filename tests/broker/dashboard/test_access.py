@@ -56,6 +56,7 @@ def things(session, keys, client_of, run_log):
         "maps": "states",
         "graphs": "0",
         "heat-maps": "0",
+        "alignments": "1",
         "jobs": job["id"],
         "agents": "agent-alpha",
         "enrolments": str(token.id),

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from broker.dashboard.drawing import concepts as drawing
-from broker.dashboard.drawing.svg import LIGHT
-from broker.services import concept_map, contents, differences
+from broker.services import contents, differences
 from m2kt.client.predicates import OUTCOME
+from m2kt.packet import plane as planes
 from m2kt.packet.controls import decoded
 from m2kt.signing import sign_packet
 from m2kt.signing.statement import attest
@@ -25,35 +25,6 @@ def opened(knowledge, weights="w") -> contents.Contents:
 
 
 # Numbers
-
-
-def test_the_plane_is_that_of_the_leading_components_and_every_run_has_the_same():
-    rows = np.random.default_rng(3).normal(size=(40, 6)) * [9, 5, 1, 1, 1, 1]
-    plane = concept_map.principal(rows)
-    centred = rows - rows.mean(0)
-    values = np.linalg.eigvalsh(centred.T @ centred)[::-1]
-    assert plane.shares == pytest.approx(tuple(values[:2] / values.sum()))
-    assert (plane.points**2).sum(0) == pytest.approx(values[:2])
-    assert np.array_equal(plane.points, concept_map.principal(rows).points)
-    assert "exact SVD" in plane.method
-
-
-def test_a_large_packet_gets_the_same_plane_by_a_seeded_method_that_says_so(monkeypatch):
-    rows = np.random.default_rng(4).normal(size=(80, 50)) * np.linspace(9, 1, 50) ** 2
-    exact = concept_map.principal(rows)
-    monkeypatch.setattr(concept_map, "EXACT_WORK", 0)
-    found = concept_map.principal(rows)
-    assert "seed 0" in found.method
-    assert found.shares == pytest.approx(exact.shares, rel=1e-3)
-    assert np.abs(found.points - exact.points).max() < 0.05 * np.abs(exact.points).max()
-
-
-@pytest.mark.parametrize("rows", [np.zeros((3, 4)), np.full((1, 2), 3e38), np.array([[3e38], [-3e38]])])
-def test_degenerate_rows_have_a_plane_too(rows):
-    plane = concept_map.principal(rows.astype(np.float64))
-    assert np.isfinite(plane.points).all()
-    assert np.isfinite(plane.shares).all()
-    ElementTree.fromstring(drawing.draw(plane, str, [0] * len(rows), LIGHT, "x"))  # noqa: S314 - our own
 
 
 def test_the_difference_finds_added_removed_and_moved_and_puts_other_answers_first():
@@ -127,7 +98,7 @@ def test_the_contents_are_a_table_maps_and_templates(publish, viewer):
     page = viewer.get(f"/packets/{packet_id}/contents").text
     assert "1 to 9 of 9 concepts" in page
     assert "PCA by exact SVD" in page
-    assert "no student reports where the concepts came to lie" in page
+    assert "No student has reported where the concepts came to lie" in page
     assert "Swap at 4" in page
     assert ">0.70<" in page
     pictures = re.findall(r'<img src="([^"]+)"', page)
@@ -148,6 +119,35 @@ def test_what_students_say_about_their_alignment_stands_beside_the_map(publish, 
     told = {"decision": "accepted", "alignment": {"agreement": "1", "residual": "0.0123", "shared_symbols": 3}}
     client_of(keys.student).report_outcome(attest(packet_id, OUTCOME, told, keys.student))
     assert "0.0123" in viewer.get(f"/packets/{packet_id}/contents").text
+
+
+@pages
+def test_the_map_after_an_alignment_is_the_one_that_a_student_signed(publish, viewer, client_of, keys):
+    packet_id = publish(packet_of(small_knowledge()))
+    places = planes.principal(np.random.default_rng(2).normal(size=(7, 4)))
+    mapped = planes.told(planes.spread_over(places, np.arange(7), 9))
+    told = {"decision": "accepted", "alignment": {"agreement": "1", "map": mapped}}
+    client_of(keys.student).report_outcome(attest(packet_id, OUTCOME, told, keys.student))
+    page = viewer.get(f"/packets/{packet_id}/contents").text
+    (number,) = set(re.findall(r"alignments/(\d+)", page))
+    drawn = viewer.get(f"/packets/{packet_id}/alignments/{number}").text
+    assert "7 of 9 concepts" in drawn
+    assert "(Procrustes)" in drawn
+    assert viewer.get(f"/packets/{packet_id}/contents?student={2**40}").status_code == 200
+    # once the packet is gone from the student, how it lay there is still on record
+    client_of(keys.student).report_outcome(attest(packet_id, OUTCOME, {"decision": "removed"}, keys.student))
+    assert f"alignments/{number}" in viewer.get(f"/packets/{packet_id}/contents").text
+
+
+@pages
+@pytest.mark.parametrize("broken", [{}, {"points": "?"}, {"concepts": 9, "every": 1, "points": "", "scale": "nan"}])
+def test_a_map_that_cannot_be_read_is_said_to_be_one(publish, viewer, client_of, keys, broken):
+    packet_id = publish(packet_of(small_knowledge()))
+    told = {"decision": "accepted", "alignment": {"agreement": "1", "map": {"x": 1, **broken}}}
+    number = client_of(keys.student).report_outcome(attest(packet_id, OUTCOME, told, keys.student))["id"]
+    assert "cannot be read" in viewer.get(f"/packets/{packet_id}/contents").text
+    assert viewer.get(f"/packets/{packet_id}/alignments/{number}").status_code == 404
+    assert viewer.get(f"/packets/{packet_id}/alignments/{2**40}").status_code == 404
 
 
 @pages

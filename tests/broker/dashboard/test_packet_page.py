@@ -294,6 +294,32 @@ def test_what_was_yanked_can_be_taken_again(publish, browse, client_of, keys):
 # Students, the trail, texts of strangers
 
 
+def test_who_pulled_is_shown_whether_or_not_a_report_came(publish, browse, client_of, keys):
+    packet_id = publish()
+
+    def section():
+        page = browse().get(f"/packets/{packet_id}").text.split('<h2 id="students">')[1]
+        return page.split('<h2 id="trail">')[0]
+
+    assert "Nobody has pulled it" in section()
+    client_of(keys.student).report_outcome(attest(packet_id, OUTCOME, {"decision": "accepted"}, keys.student))
+    assert "not from here" in section()
+    client_of(keys.admin).pull(packet_id)
+    assert "One has pulled it" in section()
+    assert "no report" in section().split(">root<")[1]
+    client_of(keys.student).pull(packet_id)
+    assert "2 have pulled it" in section()
+    assert "not from here" not in section()
+
+
+def test_bytes_that_somebody_takes_from_a_page_are_a_pull(publish, browse, teacher):
+    packet_id = publish()
+    for what in ("content", "bundle"):
+        assert browse("auditor").get(f"/packets/{packet_id}/{what}").status_code == 200
+    (told,) = teacher.pulls(packet_id)
+    assert told["agent"].endswith("@dashboard")
+
+
 def test_students_are_shown_by_what_they_signed_with_their_interval(publish, browse, client_of, keys, session):
     packet_id = publish()
     told = {"decision": "accepted", "before": "0.25", "after": "0.75", "interval": ["0.3", "0.7"], "confidence": "0.95"}
