@@ -57,16 +57,13 @@ def pull(
 ) -> Response:
     """The packet's bytes. Fails closed: what no scan has approved answers 409, and what one approved too long ago;
     what was revoked 410. What was yanked comes with a `Warning`. Who got it is noted, once a day."""
-    asked = _Asked(if_none_match, if_range, range_)
-    with context.single.connection() as connection:
-        seen = pulling.look(connection, packet_id, caller)
     with transaction(context.reads) as session:  # asks for a connection only where bytes lie in Postgres
-        packet = pulling.pullable_by(session, seen, caller)
-        answer = _answer(session, context.desk.store, packet, asked)
-    if not packet.noted and answer.status_code != status.HTTP_304_NOT_MODIFIED:
-        with context.single.connection() as connection:  # before the first byte leaves
-            pulls.note(connection, packet_id, caller.name)
-    return answer
+        with context.single.connection() as connection:
+            packet = pulling.pullable_by(session, pulling.look(connection, packet_id, caller), caller)
+            answer = _Answer(packet, _Asked(if_none_match, if_range, range_))
+            if not packet.noted and not answer.unchanged:
+                pulls.note(connection, packet_id, caller.name)
+        return answer.of(session, context.desk.store)
 
 
 @dataclass(frozen=True)
@@ -78,24 +75,38 @@ class _Asked:
     range_: str | None
 
 
-def _answer(session: Session, store: BlobStore, packet: Pullable, asked: _Asked) -> Response:
-    etag = f'"{packet.content_sha256}"'
-    headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache", **_warning(packet)}
-    if matches(asked.if_none_match, etag):
-        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
-    part = parse_range(asked.range_ if asked.if_range in (None, etag) else None, packet.size)
-    if part is None:
-        pieces = store.read(session, packet.content_sha256, 0, packet.size)
-        headers["Content-Digest"] = content_digest(bytes.fromhex(packet.content_sha256.removeprefix("sha256:")))
-        headers["Content-Length"] = str(packet.size)
-        if packet.size <= AT_ONCE:
+class _Answer:
+    """What of a packet is sent: nothing, a part or all. 416 for a part that it has not."""
+
+    def __init__(self, packet: Pullable, asked: _Asked) -> None:
+        etag = f'"{packet.content_sha256}"'
+        self._packet = packet
+        self._headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
+        self._headers |= _warning(packet)
+        self.unchanged = matches(asked.if_none_match, etag)
+        self._part = None
+        if not self.unchanged:
+            self._part = parse_range(asked.range_ if asked.if_range in (None, etag) else None, packet.size)
+
+    def of(self, session: Session, store: BlobStore) -> Response:
+        if self.unchanged:
+            return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=self._headers)
+        return self._all(session, store) if self._part is None else self._some(session, store, *self._part)
+
+    def _all(self, session: Session, store: BlobStore) -> Response:
+        digest, size = self._packet.content_sha256, self._packet.size
+        pieces = store.read(session, digest, 0, size)
+        headers = {**self._headers, "Content-Digest": content_digest(bytes.fromhex(digest.removeprefix("sha256:")))}
+        headers["Content-Length"] = str(size)
+        if size <= AT_ONCE:
             return Response(b"".join(pieces), headers=headers, media_type=MEDIA_TYPE)
         return StreamingResponse(pieces, headers=headers, media_type=MEDIA_TYPE)
-    start, stop = part
-    data = b"".join(store.read(session, packet.content_sha256, start, stop))
-    headers["Content-Digest"] = content_digest(sha256(data).digest())
-    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{packet.size}"
-    return Response(data, status.HTTP_206_PARTIAL_CONTENT, headers, MEDIA_TYPE)
+
+    def _some(self, session: Session, store: BlobStore, start: int, stop: int) -> Response:
+        data = b"".join(store.read(session, self._packet.content_sha256, start, stop))
+        headers = {**self._headers, "Content-Digest": content_digest(sha256(data).digest())}
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{self._packet.size}"
+        return Response(data, status.HTTP_206_PARTIAL_CONTENT, headers, MEDIA_TYPE)
 
 
 def _warning(packet: Pullable) -> dict[str, str]:
