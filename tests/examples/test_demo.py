@@ -11,7 +11,7 @@ from examples.demo.__main__ import run
 from examples.demo.settings import Settings
 from tests.models import EXAMPLES
 
-CHECKS = 240
+CHECKS = 120
 
 
 def small_models(directory: Path) -> Path:
@@ -27,7 +27,7 @@ def small_models(directory: Path) -> Path:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Settings]:
     root = tmp_path_factory.mktemp("demo")
-    settings = Settings(root=root / "demo", models=small_models(root / "models"), probes=6000, steps=120)
+    settings = Settings(root=root / "demo", models=small_models(root / "models"), probes=6000, steps=60)
     settings.root.mkdir()
     return run(settings, Console(quiet=True)), settings
 
