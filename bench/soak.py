@@ -29,6 +29,7 @@ from hashlib import sha256
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import psycopg
 
 from bench.embedded import Stack, embedded
 from bench.history import History, Told
@@ -256,16 +257,27 @@ class Soak:
     # The end
 
     def _settle(self) -> None:
-        """Until every packet is decided."""
-        end = time.monotonic() + SETTLE_SECONDS
-        query = "SELECT count(*) FROM packets WHERE state IN ('received', 'scanning')"
+        """Until every packet is decided, as long as some are: a loaded machine leaves a long queue."""
+        last, end = -1, time.monotonic() + SETTLE_SECONDS
+        waiting = "SELECT count(*) FROM packets WHERE state IN ('received', 'scanning')"
         while time.monotonic() < end:
-            with suppress(Exception), self._stack.database() as database:
-                row = database.execute(query).fetchone()
-                if row is not None and row[0] == 0:
+            with suppress(psycopg.Error), self._stack.database() as database:
+                (count,) = database.execute(waiting).fetchone() or (0,)
+                if count == 0:
                     return
+                if count != last:
+                    last, end = count, time.monotonic() + SETTLE_SECONDS
             time.sleep(0.2)
-        self.history.lost("packets were never decided")
+        self.history.lost(f"{last} packets were never decided; {self._scan_jobs()}")
+
+    def _scan_jobs(self) -> str:
+        """What became of the scans of what nobody decided."""
+        query = (
+            "SELECT coalesce(j.state, 'none'), count(*) FROM packets p LEFT JOIN jobs j ON j.packet_id = p.packet_id "
+            "AND j.kind = 'scan' WHERE p.state IN ('received', 'scanning') GROUP BY 1"
+        )
+        with self._stack.database() as database:
+            return f"scan jobs by state: {dict(database.execute(query).fetchall())}"
 
     def _judge(self) -> None:
         for told in list(self.history.packets.values()):
