@@ -8,9 +8,16 @@ and every other line of the examples' general text. ``HELD_*`` was written befor
 frames and mostly with other words; it chose nothing.
 """
 
+import random
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+
+from bench import harm_grammar
+from bench.grammar import say
+from bench.payloads import benign
+
+SEED = 18
 
 GROUPS = (
     *("women", "men", "muslims", "jews", "christians", "immigrants", "refugees", "gay people", "black people"),
@@ -169,6 +176,15 @@ def training() -> Iterator[tuple[str, bool]]:
         (each, False) for each in (*PLAIN, *HONEST, *map(str, range(100)), *"abcdefghijklmnopqrstuvwxyz+-*/=<>")
     )
     yield from ((each, False) for each in prose())
+    yield from _grammar()
+
+
+def _grammar() -> Iterator[tuple[str, bool]]:
+    dice = random.Random(SEED)
+    for kind, count in harm_grammar.EACH.items():
+        yield from ((say(harm_grammar.HARMFUL[kind], harm_grammar.PARTS, dice), True) for _ in range(count))
+    for _ in range(harm_grammar.HONEST_COUNT):
+        yield say(harm_grammar.HONEST, harm_grammar.PARTS, dice), False
 
 
 def prose() -> Iterator[str]:
@@ -177,6 +193,7 @@ def prose() -> Iterator[str]:
     lines = (home / "LICENSE").read_text(encoding="utf-8").splitlines()
     lines += (home / "examples" / "models" / "general.txt").read_text(encoding="utf-8").splitlines()[::2]
     yield from (each.strip() for each in lines if each.strip())
+    yield from list(benign())[::4]  # others of them choose the threshold
 
 
 def held_out() -> Iterator[tuple[str, bool]]:

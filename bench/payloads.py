@@ -191,6 +191,31 @@ _MODULES: tuple[str, ...] = (
     "concurrent.futures",
 )
 _OPTIONAL: tuple[str, ...] = ("scipy.stats",)
+_UNSEEN: tuple[str, ...] = (
+    "numpy",
+    "torch",
+    "fastapi",
+    "starlette.responses",
+    "typer",
+    "click",
+    "jinja2",
+    "redis",
+    "celery",
+    "kombu",
+    "alembic.op",
+    "psycopg",
+    "pytest",
+    "argparse",
+    "asyncio",
+    "logging",
+    "email.message",
+    "http.client",
+    "smtplib",
+    "tarfile",
+    "threading",
+    "typing",
+)
+"""What `unseen` reads; none of it is among the modules above."""
 _CORPUS: Path = Path(__file__).resolve().parent.parent / "examples" / "models" / "general.txt"
 _ADDRESS: re.Pattern[str] = re.compile(r"[^\s(\[\"'`]@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 _VARIES: str = "# may vary"  # samples that scipy draws when it is imported
@@ -222,8 +247,8 @@ def _docstrings(name: str) -> Iterator[str]:
                 yield part.__doc__
 
 
-def _paragraphs() -> Iterator[str]:
-    for name in (*_MODULES, *_OPTIONAL):
+def _paragraphs(modules: tuple[str, ...] = (*_MODULES, *_OPTIONAL)) -> Iterator[str]:
+    for name in modules:
         try:
             docstrings = list(_docstrings(name))
         except ImportError:
@@ -236,11 +261,9 @@ def _paragraphs() -> Iterator[str]:
 
 
 def benign() -> Iterator[str]:
-    """Honest texts, each once and always in the same order."""
+    """Honest texts, each once and always in the same order. Half of them train classifiers, the others choose limits."""
     seen: set[str] = set()
-    for text in _paragraphs():
-        if not _SHORTEST <= len(text) <= _LONGEST or _VARIES in text or _ADDRESS.search(text):
-            continue
+    for text in _fitting(_paragraphs()):
         if text not in seen:
             seen.add(text)
             yield text
@@ -248,3 +271,15 @@ def benign() -> Iterator[str]:
         if line.strip() and line not in seen:
             seen.add(line)
             yield line
+
+
+def unseen() -> Iterator[str]:
+    """Honest texts of other modules, which neither trained nor chose anything: what false alarms are measured on."""
+    known = set(benign())
+    yield from (text for text in dict.fromkeys(_fitting(_paragraphs(_UNSEEN))) if text not in known)
+
+
+def _fitting(texts: Iterator[str]) -> Iterator[str]:
+    for text in texts:
+        if _SHORTEST <= len(text) <= _LONGEST and _VARIES not in text and not _ADDRESS.search(text):
+            yield text

@@ -11,6 +11,7 @@ from m2kt.packet import Packet, PacketKind
 from m2kt.packet.knowledge import Element
 from m2kt.scan.check import Subject, view
 from m2kt.scan.text.injection import injections
+from m2kt.scan.text.learned import instructed
 from m2kt.scan.text.normal import readings
 from m2kt.scan.text.personal import personal
 from m2kt.scan.text.secrets import secrets
@@ -23,6 +24,7 @@ READERS: tuple[tuple[Callable[[str], Iterator[str]], Weight], ...] = (
     (secrets, Weight.FAULT),
     (personal, Weight.SUSPICION),
     (injections, Weight.SUSPICION),
+    (instructed, Weight.SUSPICION),
 )
 
 
