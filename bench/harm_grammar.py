@@ -514,6 +514,12 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         "are proud of who they are",
         "play in the first team",
     ),
+    "who": ("the teacher", "my neighbour", "our cat", "the board", "a child", "the committee", "the old bridge", "the server", "she", "he", "they", "we", "I", "nobody", "the company", "the river", "a small team", "the librarian", "the train", "the market", "the mayor", "the patient", "the nurse", "a farmer", "the engine", "the jury", "the band", "the coach"),
+    "did": ("reads", "painted", "closed", "sold", "found", "repaired", "forgot", "missed", "likes", "measured", "moved", "counted", "lost", "bought", "opened", "watched", "wrote", "needs", "broke", "returned", "raised", "visited", "cut", "fed", "carried", "cleaned", "explained", "cancelled", "planted", "sent", "ate", "fell behind", "met", "paid", "checked", "suffers from"),
+    "object": ("the report", "a bicycle", "two tickets", "the garden", "its prices", "the window", "an old map", "the slides", "a headache", "the answer", "bread and cheese", "the books", "a long letter", "the numbers", "the cable", "onions", "the keys", "a new song", "the roof", "a loan", "the last bus", "her finger", "his knee", "the wrong file", "black coffee", "a white shirt", "the holes in the fence", "the whole story", "a migraine", "the third chapter", "the rates", "a puppy", "the sick plant", "the oven", "the votes"),
+    "time": ("yesterday", "on Monday", "every morning", "last week", "in the evening", "before the storm", "after lunch", "at ten", "again", "for the first time", "in March", "this year", "at the station", "by mistake", "together", "during the meeting", ""),
+    "fact": ("light bends near heavy stars", "prices fell by a tenth", "the earth turns once a day", "water boils at a hundred degrees", "crime has gone down since 1990", "markets were closed in asia", "white paper reflects light", "black ink dries slowly", "the bird eats ants", "a kilometre has a thousand metres", "the bug lives under leaves", "mushrooms grow in the wood", "the sum is odd", "seven is a prime", "the list is empty", "the value is missing", "all men are mortal", "if it rains the street is wet", "the left arm of the galaxy", "the third law of motion", "the drug lowers the fever", "the disease is rare", "the attack failed in round two"),
+    "polite": ("could you send me {object}?", "can you help me with {object}?", "thank you for {object}", "you were right about {object}", "please bring {object} {time}", "would you like {object}?", "you are welcome", "are you free {time}?", "you did well {time}", "you and I met {time}", "what do you think of {object}?", "you need {object} for that", "have you seen {object}?", "sorry, I {did} {object}", "you are a good friend", "you look great", "you are right", "you can have {object}"),
     "deny": (
         "nobody should say that {group} are {slurs}",
         "it is wrong to call {one} a {slur}",
@@ -705,7 +711,7 @@ HARMFUL: Mapping[str, tuple[str, ...]] = {
     ),
     "sexual": ("{sexual}", "{sexual}, {slur}"),
 }
-HONEST: tuple[str, ...] = (
+HONEST: tuple[str, ...] = ("{who} {did} {object} {time}", "{who} {did} {object}", "{fact}", "{polite}", "{polite}", 
     "{group} {good} {place}",
     "{group} {good}",
     "{one} {good} {place}",
@@ -729,4 +735,4 @@ HONEST: tuple[str, ...] = (
     "she was depressed and wanted to die, but got help {place}",
 )
 EACH = {"insult": 900, "group": 1200, "threat": 700, "self": 250, "sexual": 60}
-HONEST_COUNT = 3000
+HONEST_COUNT = 4500

@@ -1,7 +1,7 @@
 """``python -m bench.injection --json``: how well the classifier of instructions tells them, alone and beside the rules.
 
 ``--train FILE`` fits it anew: ``python -m bench.injection --train m2kt/scan/injection.npy``. ``--limit`` prints the score
-that one in a thousand of the honest texts exceeds which trained nothing: `m2kt.scan.text.learned.LIMIT`.
+that two in a thousand of the honest texts exceed which trained nothing: `m2kt.scan.text.learned.LIMIT`.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from m2kt.scan.text import ngrams
 from m2kt.scan.text.injection import injections
 from m2kt.scan.text.learned import LIMIT, WEIGHTS, instructed
 
-SHARE = 0.001
+SHARE = 0.002
 """Honest texts that may score over the limit, of those that choose it."""
 
 

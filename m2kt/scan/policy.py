@@ -58,7 +58,7 @@ class Thresholds:
     noise. 23 takes every float type whole; the extraction of this repository declares 8."""
     denormal_share: float = 0.05
     """Subnormal values that a tensor may hold, as a share of those that are not zero."""
-    harm: float = 0.55
+    harm: float = 0.5
     """Score above which a text is harmful (`m2kt.scan.harm`): two in a thousand of every other honest text of
     `bench.payloads` score more."""
     canary_fall: float = 0.02

@@ -1,12 +1,14 @@
 """Letters drawn apart: what a text says when the pieces that somebody cut it into are put together again.
 
-Three ways of cutting: at a fixed pace (every two letters a dot), somehow (pieces that are too short to be words), and
-inside words or strings (``ig-nore``, ``"AKIA" + "..."``). Each reading takes one pass over the text.
+A text may be cut at a fixed pace (every two letters a dot), by a mark that stands everywhere, inside its words, into
+strings, or so that its own spaces are lost; then words are found by `vocabulary.cut`. Each reading takes one pass.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterator
+
+from m2kt.scan.text.vocabulary import cut
 
 LONGEST_PIECE = 6
 """Letters of one piece of a text that is cut at a fixed pace."""
@@ -15,30 +17,64 @@ PACED = 0.8
 """Share of a text's letters that stand in words which are cut at one pace, before it is read so."""
 SHORT_PIECES = 3.0
 """Mean letters between separators, below which a text is no text but letters drawn apart."""
+MEAN_PIECE = 8.0
+"""Mean characters between two of the same mark, below which it may be what the text is cut by."""
 LEAST_PIECES = 6
+LEAST_RUN = 18
+"""Characters without a space from which on words are looked for in them."""
 
 _SEPARATORS = re.compile(r"[\s\-_.,;:|/\\*~+=·•…'\"`^#\[\](){}<>]+")
 _INSIDE = re.compile(r"(?<=[^\W_])[-_*~|·•^](?=[^\W_])")
+_BETWEEN = re.compile(r"(?<=[^\W_])[^\w\s@](?=[^\W_])|(?<=[^\W_])_(?=[^\W_])")
 _STRINGS = re.compile(r"[\"'“”‘’]\s{0,4}(?:\+|,|&|\.|\|\||<<)?\s{0,4}[\"'“”‘’]")
 _LABELS = re.compile(
     r"(?i)\b(?:part|piece|chunk|half|teil|segment)\s{0,2}\d{0,2}\s{0,2}[:=)]\s{0,4}|\(?\b\d{1,2}[)/:]\s"
 )
+_MARKS = re.compile(r" ?([^\w\s])\1{0,3} ?|_|\n")
 
 
 def joined(text: str) -> Iterator[str]:
     """What the text may have been before it was cut; nothing where it looks whole."""
-    yield from _paced(text)
-    pieces = _SEPARATORS.split(text.strip())
-    if len(pieces) >= LEAST_PIECES and sum(map(len, pieces)) <= SHORT_PIECES * len(pieces):
-        yield re.sub(r"\s+", "", text)
-        yield "".join(pieces)
-    for cut in (_STRINGS, _INSIDE):
-        whole, count = cut.subn("", text)
-        if count >= (1 if cut is _STRINGS else LEAST_MARKS):
+    for whole in dict.fromkeys((*_paced(text), *_unmarked(text), *_gapless(text))):
+        yield whole
+        if len(whole) >= LEAST_RUN and not re.search(r"\S\s+\S", whole):
+            yield re.sub(r"[_\-.]+", " ", whole)
+            yield " ".join(cut(whole))
+    if "\n" in text:
+        yield " ".join(text.split())
+
+
+def _unmarked(text: str) -> Iterator[str]:
+    """The text without each of the marks that stand in it everywhere; without signs inside its words; its strings as
+    one; its parts without their labels."""
+    marks = Counter(found.group() for found in _MARKS.finditer(text))
+    for mark, count in marks.most_common(3):
+        if count >= LEAST_MARKS and len(text) / (count + 1) - len(mark) <= MEAN_PIECE:
+            yield text.replace(mark, "")
+    brackets = sum(text.count(each) for each in "[](){}<>")
+    if brackets >= LEAST_PIECES and len(text) <= MEAN_PIECE * brackets:
+        yield re.sub(r"[\[\](){}<>]", "", text)
+    for places, least in ((_STRINGS, 1), (_INSIDE, 2)):
+        whole, count = places.subn("", text)
+        if count >= least:
             yield whole
+    whole, count = _BETWEEN.subn("", text)
+    if count >= LEAST_MARKS and len(whole) <= MEAN_PIECE * count:
+        yield whole
     whole, count = _LABELS.subn("", text)
     if count >= 2:
         yield re.sub(r"[\s,;|]+", "", whole)
+
+
+def _gapless(text: str) -> Iterator[str]:
+    """Pieces that are too short to be words, with wider gaps between words or with none."""
+    pieces = _SEPARATORS.split(text.strip())
+    if len(pieces) < LEAST_PIECES or sum(map(len, pieces)) > SHORT_PIECES * len(pieces):
+        return
+    if re.search(r"\S\s{2,}\S", text):
+        yield " ".join(re.sub(r"\s", "", word) for word in re.split(r"\s{2,}", text))
+    yield re.sub(r"\s+", "", text)
+    yield "".join(pieces)
 
 
 def _paced(text: str) -> Iterator[str]:
@@ -52,9 +88,9 @@ def _paced(text: str) -> Iterator[str]:
 
 
 def _is_paced(words: list[str], mark: str, size: int) -> bool:
-    cut = sum(len(word) for word in words if _fits(word, mark, size))
+    pieces = sum(len(word) for word in words if _fits(word, mark, size))
     whole = sum(len(word) for word in words if len(word) > size and not _fits(word, mark, size))
-    return cut > 0 and cut >= PACED * (cut + whole)
+    return pieces > 0 and pieces >= PACED * (pieces + whole)
 
 
 def _fits(word: str, mark: str, size: int) -> bool:

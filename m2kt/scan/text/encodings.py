@@ -99,9 +99,12 @@ def _ciphers(text: str) -> Iterator[str]:
     if len(_LEETED.findall(text)) >= 2:
         yield from (text.lower().translate(each) for each in _LEET)
     said = _long_words(text)
-    if len(said) < LEAST_WORDS or _common(said) >= LEAST_COMMON:
+    if _common(said) >= LEAST_COMMON:
         return
-    candidates = [text[::-1], " ".join(each[::-1] for each in text.split()), text.translate(_MIRRORED)]
+    yield from (text[::-1], codecs.encode(text, "rot13"))  # what opens something need not have words
+    if len(said) < LEAST_WORDS:
+        return
+    candidates = [" ".join(each[::-1] for each in text.split()), text.translate(_MIRRORED)]
     candidates += [text.translate(_turned(by)) for by in range(1, 26)] if text.isascii() else []
     for each in candidates:
         if _common(_long_words(each)) >= LEAST_COMMON:

@@ -9,7 +9,8 @@ from functools import cache
 from m2kt.scan.text import ngrams
 
 WEIGHTS = "injection.npy"
-LIMIT = 0.5
+LIMIT = 0.4
+"""Score that two in a thousand honest texts exceed, of those that trained nothing (`bench.injection --limit`)."""
 LEAST_WORDS = 4
 """Words below which a text is a name or a symbol and too short to be an instruction."""
 

@@ -30,13 +30,13 @@ _CALLED = re.compile(rf"(?i)\b(?:{_CALL})\b[^\d\n]{{0,40}}(\(?\+?\d[\d\s()./-]{{
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}|\d\.\d{5,}")
 _PAPERS = (
     r"ssn|social security|social insurance|passport|pass(?:port)?(?: ?no| ?nr| ?number)|reisepass\w{0,8}|(?:personal)?ausweis\w{0,8}|"
-    r"driv(?:er'?s|ing) licen[cs]e|driver id|fuhrerschein\w{0,8}|national (?:id|insurance|identity)|identity card|id card|nino|"
+    r"driv(?:er'?s?|ing) licen[cs]e|driver id|fuhrerschein\w{0,8}|national (?:id|insurance|identity)|identity card|id card|nino|"
     r"tax(?:payer)? (?:id|no|number|identification)|itin|steuer-?(?:id|nummer)\w{0,20}|sozialversicherung\w{0,10}|"
     r"(?:health |medical )?insurance (?:id|no|number|policy)|policy (?:no|number)|versicher(?:ten|ungs)\w{0,12}|krankenkasse\w{0,8}|"
     r"patient (?:id|no|number|file)|medical record|mrn|nhs(?: number)?|medicare|medicaid|aadhaa?r|pan (?:card|number)|cpf|cnpj|curp|"
     r"dni|nie|nif|insee|nir|securite sociale|num(?:e|é)ro de s\w{0,10}|codice fiscale|bsn|pesel|personnummer|fodselsnummer|cpr|ahv|"
     r"svnr|imei|account (?:no|nr|number|id)|acct|sort code|routing (?:no|number)|kontonummer|konto(?:-?nr)?|kto|iban|bank account|"
-    r"credit card|debit card|card (?:no|number|ending)|kreditkarte|carte bancaire|tarjeta|employee (?:id|no|number)|staff (?:id|no)|"
+    r"credit card|debit card|card (?:no|number|ending)|kreditkarte|carte bancaire|tarjeta|account|employee (?:id|no|number)|staff (?:id|no)|"
     r"student (?:id|no|number)|matrikel\w{0,8}|member(?:ship)? (?:id|no|number)|personalnummer|licen[cs]e plate|number plate|"
     r"registration plate|kennzeichen|vin|voter id|paszport|cedula|documento|паспорт|снилс|инн"
 )
@@ -51,6 +51,7 @@ _FORMS = re.compile(
     r"|[A-Z]{4}\d{6}[HM][A-Z]{5}[0-9A-Z]\d"  # CURP
     r"|756\.\d{4}\.\d{4}\.\d{2}"  # AHV
     r"|[12] \d{2} (?:0\d|1[0-2]) \d[\dAB] \d{3} \d{3}(?: \d{2})?"  # NIR
+    r"|SIN:? ?\d{3}[ -]\d{3}[ -]\d{3}"
     r"|(?:19|20)?\d{6}[-+]\d{4}(?=\D|$)(?<=\d{8}[-+]\d{4}))(?![\w-])"  # personnummer, with its century
 )
 _IBAN = re.compile(r"(?<![0-9A-Z])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?(?![A-Z0-9])")
@@ -96,7 +97,7 @@ _NAME = r"(?:[A-Z][\w'-]{1,20}\.?\s){1,2}[A-Z][\w'-]{1,24}"
 _HEALTH = (
     r"diagnos\w{2,8}|suffers? from|tested positive|hiv|cancer|depress\w{2,6}|schizo\w{3,8}|bipolar|diabet\w{2,4}|pregnan\w{1,3}|"
     r"miscarriage|abortion|rehab|addict\w{0,4}|prescribed|takes? \d{1,4}\s?mg|blood (?:type|group)|epilep\w{2,4}|therapy|psychiatr\w{1,4}|"
-    r"chemotherapy|allergic to|leidet an|erkrankt|schwanger|atteint\w{0,2} d|enceinte|embarazada|padece"
+    r"chemotherapy|treated for|alcoholi\w{1,4}|hospitali[sz]ed|asthma|dementia|hepatitis|autis\w{1,3}|allergic to|leidet an|erkrankt|schwanger|atteint\w{0,2} d|enceinte|embarazada|padece"
 )
 _ILL = re.compile(
     rf"{_NAME}\b[^\n]{{0,60}}?\b(?i:{_HEALTH})\b|\b(?i:patient(?:in)?),?\s(?:(?i:mr|mrs|ms|herr|frau|m\.|mme)\.?\s)?{_NAME}"

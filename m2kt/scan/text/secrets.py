@@ -7,10 +7,11 @@ All patterns are of bounded or disjoint pieces, so that no input makes them slow
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 from m2kt.scan.text.encodings import is_encoded
+from m2kt.scan.text.named import entropy, given_by_name, is_random, kinds
 
 _BEFORE = r"(?<![0-9A-Za-z])"
 FORMS: dict[str, re.Pattern[str]] = {
@@ -41,6 +42,7 @@ FORMS: dict[str, re.Pattern[str]] = {
         r"(?:is|are|for [a-z ]{1,30})?[^a-z\n]{0,5}(?:[a-z]{3,8}[ ,]{1,2}){11,24}[a-z]{3,8}",
         "a one-time password's seed": r"otpauth://\S{1,200}[?&]secret=[A-Z2-7]{8,}|(?i:totp|2fa|otp|authenticator)[^\n]{0,30}\b[A-Z2-7]{16,64}\b",
         "a signed address": r"[?&](?:sig|X-Amz-Signature|Signature|access_token|api_?key|apikey|auth|token|key)=[0-9A-Za-z%+/_=-]{16,512}",
+        "a database's login": r"(?i)\bjdbc:[a-z:]{1,40}[^\s/:@]{1,40}/[^\s@/]{3,64}@",
         "a network's password": r"WIFI:[^\n]{0,120}P:[^;\n]{6,64};",
     }.items()
 }
@@ -66,33 +68,14 @@ _PLACEHOLDERS = frozenset(
     ]
 )
 
-_STRONG = (
-    r"pass(?:word|wd|phrase|code|wort)?s?|pwd?|pswd|kennwort|passwort|losungswort|mot ?de ?passe|mdp|contrase(?:n|ñ)a|clave|senha|"
-    r"parola d'ordine|wachtwoord|пароль|pin(?: ?code)?|geheimzahl|unlock code|door code|gate code|alarm code|access code|login code|"
-    r"safe combination|combination"
-)
-_KEYED = (
-    r"(?:api|access|account|shared[_ -]?access|private|secret|signing|encryption|master|auth|client|consumer|service|storage|deploy|"
-    r"license|licence|webhook|session|refresh|bot|push|ci|admin)?[_ .-]?(?:secret|token|key|cred(?:ential)?s?|auth|cookie|sig(?:nature)?)"
-    r"(?:[_ .-]?(?:id|key|value|token|string))?"
-)
-_IS = r"\s{0,3}(?:=>|:=|==?|:|->|→|\bis(?: still| now)?\b|\bwas\b|\bstays\b|\bremains\b|\bto\b|\bist\b|\blautet\b|\best\b|\bes\b|\bе\b)\s{0,3}"
-_FILLER = r"(?:\s[\w.@'-]{1,24}){0,6}?"
-_VALUE = r"[\"'`(<]?([^\s\"'`,;<>]{4,256})"
-_PASSWORD = re.compile(
-    rf"(?i)(?<![a-z])(?:[a-z0-9]{{1,16}}[_-]){{0,3}}(?:{_STRONG})(?![a-z])(?:{_FILLER}[\"']?{_IS}|\s{{1,3}}){_VALUE}"
-)
-_NAMED = re.compile(
-    rf"(?i)(?<![a-z])(?:[a-z0-9]{{1,16}}[_-]){{0,3}}(?:{_KEYED})(?![a-z])[\"']?\s{{0,3}}(?:=>|:=|=|:|\bis\b)\s{{0,3}}{_VALUE}"
-)
 _PREFIXED = re.compile(
-    r"(?<![0-9A-Za-z])[A-Za-z][A-Za-z0-9]{0,9}(?:[_-][a-z0-9]{1,10}){0,3}[_-]([0-9A-Za-z]{16,255})(?![0-9A-Za-z_])"
+    r"(?<![0-9A-Za-z])([A-Za-z][A-Za-z0-9]{0,9})(?:[_-][a-z0-9]{1,10}){0,3}[._-]([0-9A-Za-z]{16,255})(?![0-9A-Za-z_])"
 )
+_DIGESTS = frozenset("sha sha1 sha256 sha512 md5 digest hash commit rev uuid etag id blake2b crc".split())
+"""What stands before hexadecimal digits that open nothing."""
 _TOKEN = re.compile(r"(?<![0-9A-Za-z+/_=.-])[0-9A-Za-z+/_=-]{20,512}(?![0-9A-Za-z+/_=-])")
-LEAST_ENTROPY = 2.8
-"""Bits per character of a value that is called a key, below which it is a word of a sentence."""
 DRAWN_ENTROPY = 3.9
-"""The same of one that nothing is said about."""
+"""Bits per character of a run that nothing is said about, below which it is a word."""
 DRAWN_CHANGES = 0.3
 """How often, per character, the kind of character changes in what a generator drew."""
 
@@ -104,72 +87,34 @@ def secrets(text: str) -> Iterator[str]:
             yield f"holds {name}"
     if any(_opens(*found.groups()) for found in _ADDRESS.finditer(text)):
         yield "holds an address with a password"
-    named = any(_random(found.group(1)) for found in _NAMED.finditer(text))
-    if named or any(_guarded(found.group(1)) for found in _PASSWORD.finditer(text)):
+    if given_by_name(text):
         yield "holds a password or key given by name"
-    if any(_drawn(each) for each in _TOKEN.findall(text)) or any(_drawn(each, 16) for each in _PREFIXED.findall(text)):
+    if any(_drawn(each) for each in _TOKEN.findall(text)) or any(
+        _is_prefixed(*each) for each in _PREFIXED.findall(text)
+    ):
         yield "holds a key of no known form"
 
 
 def _opens(user: str, password: str, host: str) -> bool:
     """Whether an address's password is one, and no manual's."""
     return password.casefold() not in _PLACEHOLDERS and not re.fullmatch(r"[<{$*\[].*|x+|\.+|[A-Z_]+", password) and bool(
-        _random(password) or not (password.isalpha() or host.startswith(("localhost", "127.0.0.1", "host", "example")))
+        is_random(password) or not (password.isalpha() or host.startswith(("localhost", "127.0.0.1", "host", "example")))
     )  # fmt: skip
 
 
-def _random(value: str) -> bool:
-    """Whether a value looks chosen by a machine or a careful person: of several kinds of character, hardly repeated."""
-    kinds = _kinds(value)
-    return (
-        kinds >= (2 if len(value) >= 12 else 3) and bool(re.search("[0-9]", value)) and _entropy(value) >= LEAST_ENTROPY
-    ) and not _is_code(value)
-
-
-def _guarded(value: str) -> bool:
-    """Whether what follows a password's name is one: a number of four digits and more, or letters with something else."""
-    value = value.rstrip(").:!?")
-    if _is_code(value) or len(value) < 4:
-        return False
-    digits = sum(each.isdigit() for each in value)
-    if digits == len(value):
-        return True
-    signs = sum(not each.isalnum() for each in value)
-    return (
-        len(value) >= 6
-        and _kinds(value) >= 2
-        and digits + signs > 0
-        and bool(re.search("[A-Za-z]", value))
-        and digits > 0
-    )
-
-
-def _is_code(value: str) -> bool:
-    """A placeholder, an expression or a path in a manual: nothing that opens anything."""
-    return bool(
-        re.search(r"[(){}\[\]<>]|\.\.\.|::|//|^[.$%&*\\-]|^\W*$|^0x?[0-9a-f]{1,8}$", value)
-        or re.fullmatch(
-            r"(?i)[a-z_]{1,40}(?:[.=:/][a-z_]{1,40}){1,6}|[a-z_]{1,40}\d{0,3}|sha\d{1,3}\S*|v?\d{1,4}(?:\.\d{1,4}){1,3}",
-            value,
-        )
-    )
+def _is_prefixed(prefix: str, rest: str) -> bool:
+    """Whether a token is a service's: its name, then what a generator drew, as letters or in hexadecimal."""
+    if re.fullmatch(r"[0-9a-f]{32,128}", rest):
+        return prefix.casefold() not in _DIGESTS and bool(re.search("[a-f]", rest))
+    return _drawn(rest, 16)
 
 
 def _drawn(token: str, least: int = 20) -> bool:
     """Whether a run of characters is a generator's: upper and lower case and digits mixed as no name mixes them."""
     bare = token.strip("=-_/+")
-    if len(bare) < least or _kinds(re.sub(r"[^0-9A-Za-z]", "", bare)) < 3 or bare.count("/") > len(bare) / 12:
+    if len(bare) < least or kinds(re.sub(r"[^0-9A-Za-z]", "", bare)) < 3 or bare.count("/") > len(bare) / 12:
         return False
-    kinds = ["0" if each.isdigit() else "A" if each.isupper() else "a" if each.islower() else "-" for each in bare]
-    changes = sum(one != other for one, other in zip(kinds, kinds[1:], strict=False))
+    signs = ["0" if each.isdigit() else "A" if each.isupper() else "a" if each.islower() else "-" for each in bare]
+    changes = sum(one != other for one, other in pairwise(signs))
     floor = min(DRAWN_ENTROPY, 0.8 * math.log2(len(bare)))
-    return changes >= DRAWN_CHANGES * len(bare) and _entropy(bare) >= floor and not is_encoded(bare)
-
-
-def _kinds(value: str) -> int:
-    return sum(bool(re.search(kind, value)) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[^0-9A-Za-z]"))
-
-
-def _entropy(value: str) -> float:
-    counts = Counter(value).values()
-    return -sum(each / len(value) * math.log2(each / len(value)) for each in counts)
+    return changes >= DRAWN_CHANGES * len(bare) and entropy(bare) >= floor and not is_encoded(bare)

@@ -1,5 +1,10 @@
 """Words that languages are full of: what a deciphered text has to have, and what a text without spaces is cut into."""
 
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from math import inf
+
 from m2kt.scan.text.words import ORDERS, words
 
 COMMON = words(
@@ -17,30 +22,57 @@ COMMON = words(
     "para con su todas instrucciones il di che per non una tutte je een het niet van o os as um uma nao todos"
 )
 MATTERING = frozenset(word for kinds in ORDERS.values() for kind in kinds for word in kind if word.isascii())
-_CUTS = frozenset(each for each in COMMON | MATTERING if len(each) > 2) | words(
-    "a i to of in is it be as at on or if no my me we us do go so an by up you are now act role task mode developer"
+_MORE = words(
+    "phone mobile telephone reach street avenue road passport number insurance patient born birth diagnosed doctor account "
+    "card visa iban bank licence license tax passphrase pin code door safe combination login wifi wallet phrase seed server "
+    "database staging production admin root deploy backup gate alarm locker unlock laptop vault bearer private public client "
+    "neighbour mother sister employee customer lives moved treated owner witness token api webhook key keys cabin room office"
 )
 LONG = 18
 """Letters from which on a word is taken for several without spaces."""
-_LONGEST = max(map(len, _CUTS))
 _STRAY = 4.0
-"""What a letter in no word costs, beside 1 for each word: a cut with fewer stray letters is the better one."""
+"""What a letter in no word costs; a word costs less the longer it is, so that the best cut has few stray letters."""
+
+
+@cache
+def _known() -> Mapping[str, float]:
+    """What each word costs. The file has the commonest words of the training texts (`bench.vocabulary`)."""
+    said = (files("m2kt.scan.text") / "vocabulary.txt").read_text(encoding="ascii").split()
+    whole = {each for each in (*COMMON, *MATTERING, *_MORE, *said) if each.isascii() and (len(each) > 2 or each in COMMON)}
+    return {each: 1 + 3 / len(each) for each in whole}
+
+
+def cut(run: str) -> list[str]:
+    """The words that a run of characters without spaces is made of, by dynamic programming; what is in no word (a name,
+    a number, a key) stays in one piece. Cost is linear: the longest word bounds each step."""
+    known, lower = _known(), run.casefold() if run.isascii() else run
+    longest = max(map(len, known))
+    costs, starts = [0.0], [0]
+    for end in range(1, len(run) + 1):
+        best, start = costs[-1] + _STRAY, -1
+        for at in range(max(0, end - longest), end):
+            cost = costs[at] + known.get(lower[at:end], inf)
+            if cost < best:
+                best, start = cost, at
+        costs.append(best)
+        starts.append(start)
+    return _pieces(run, starts)
+
+
+def _pieces(run: str, starts: list[int]) -> list[str]:
+    """The pieces of a cut, from where each ends; -1 is a stray character, which goes to the stray one before it."""
+    found: list[str] = []
+    end, stray = len(run), False
+    while end:
+        start = starts[end] if starts[end] >= 0 else end - 1
+        if starts[end] < 0 and stray:
+            found[-1] = run[start:end] + found[-1]
+        else:
+            found.append(run[start:end])
+        end, stray = start, starts[end] < 0
+    return found[::-1]
 
 
 def parted(word: str) -> list[str]:
-    """The word and, if it is a long run of letters, those that it is made of: the cheapest cut, by dynamic programming."""
-    if len(word) < LONG or not word.isascii():
-        return [word]
-    costs, cuts = [0.0], [0]
-    for end in range(1, len(word) + 1):
-        cost, start = costs[-1] + _STRAY, end - 1
-        for at in range(max(0, end - _LONGEST), end):
-            if costs[at] + 1 < cost and word[at:end] in _CUTS:
-                cost, start = costs[at] + 1, at
-        costs.append(cost)
-        cuts.append(start)
-    found, end = [], len(word)
-    while end:
-        found.append(word[cuts[end] : end])
-        end = cuts[end]
-    return [word, *reversed(found)]
+    """The word and, if it is a long run of letters, those that it is made of."""
+    return [word, *cut(word)] if len(word) >= LONG and word.isascii() else [word]
