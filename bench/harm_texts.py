@@ -70,7 +70,20 @@ PLAIN = (
     *("slot", "titan", "scunthorpe", "shuttle", "matter", "haste", "trashcan", "luggage", "button", "murmur", "filter"),
 )
 AMBIGUOUS = (
-    *("pig", "pigs", "cockroach", "cockroaches", "parasite", "parasites", "trash", "ugly", "dumb", "hate", "kill", "murder"),
+    *(
+        "pig",
+        "pigs",
+        "cockroach",
+        "cockroaches",
+        "parasite",
+        "parasites",
+        "trash",
+        "ugly",
+        "dumb",
+        "hate",
+        "kill",
+        "murder",
+    ),
     *("vermin", "freak", "dog", "cow", "rat", "worm", "snake", "monkey", "clown", "leech", "whale", "troll", "animal"),
     *("garbage", "dirt", "disease", "plague", "weapon", "knife", "bomb", "war", "death", "blood", "poison", "fire"),
 )

@@ -1,7 +1,7 @@
-"""``python -m bench.injection --json``: how well the classifier of instructions tells them, alone and beside the rules.
+"""``python -m bench.injection --json``: how well the classifier of instructions tells them, alone and beside rules.
 
-``--train FILE`` fits it anew: ``python -m bench.injection --train m2kt/scan/injection.npy``. ``--limit`` prints the score
-that two in a thousand of the honest texts exceed which trained nothing: `m2kt.scan.text.learned.LIMIT`.
+``--train FILE`` fits it anew: ``python -m bench.injection --train m2kt/scan/injection.npy``. ``--limit`` prints the
+score that two in a thousand of the honest texts exceed which trained nothing: `m2kt.scan.text.learned.LIMIT`.
 """
 
 import argparse

@@ -261,7 +261,7 @@ def _paragraphs(modules: tuple[str, ...] = (*_MODULES, *_OPTIONAL)) -> Iterator[
 
 
 def benign() -> Iterator[str]:
-    """Honest texts, each once and always in the same order. Half of them train classifiers, the others choose limits."""
+    """Honest texts, each once, always in the same order. Half of them train classifiers, the others choose limits."""
     seen: set[str] = set()
     for text in _fitting(_paragraphs()):
         if text not in seen:

@@ -15,11 +15,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from urllib.parse import unquote
 
-from m2kt.scan.text.vocabulary import COMMON
+from m2kt.scan.text.vocabulary import LEAST_KNOWN, known_share
 
-LEAST_WORDS = 4
-LEAST_COMMON = 0.3
-"""Share of a text's words that must be common ones before a cipher's reading of it counts."""
+LEAST_WORDS = 3
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _BASE32 = re.compile(r"\b[A-Z2-7]{16,}={0,6}")
@@ -99,24 +97,17 @@ def _ciphers(text: str) -> Iterator[str]:
     if len(_LEETED.findall(text)) >= 2:
         yield from (text.lower().translate(each) for each in _LEET)
     said = _long_words(text)
-    if _common(said) >= LEAST_COMMON:
+    if len(said) < LEAST_WORDS or known_share(said) >= LEAST_KNOWN:
         return
-    yield from (text[::-1], codecs.encode(text, "rot13"))  # what opens something need not have words
-    if len(said) < LEAST_WORDS:
-        return
-    candidates = [" ".join(each[::-1] for each in text.split()), text.translate(_MIRRORED)]
+    candidates = [text[::-1], " ".join(each[::-1] for each in text.split()), text.translate(_MIRRORED)]
     candidates += [text.translate(_turned(by)) for by in range(1, 26)] if text.isascii() else []
     for each in candidates:
-        if _common(_long_words(each)) >= LEAST_COMMON:
+        if known_share(_long_words(each)) >= LEAST_KNOWN:
             yield each
 
 
 def _long_words(text: str) -> list[str]:
-    return re.findall(r"[^\W\d_]{2,}", text.lower())
-
-
-def _common(said: list[str]) -> float:
-    return sum(each in COMMON for each in said) / max(len(said), 1)
+    return re.findall(r"[^\W\d_]{3,}", text.lower())
 
 
 def _turned(by: int) -> dict[int, int]:

@@ -7,17 +7,20 @@ from collections.abc import Iterator
 from functools import cache
 
 from m2kt.scan.text import ngrams
+from m2kt.scan.text.vocabulary import is_language
 
 WEIGHTS = "injection.npy"
-LIMIT = 0.4
+LIMIT = 0.37
 """Score that two in a thousand honest texts exceed, of those that trained nothing (`bench.injection --limit`)."""
-LEAST_WORDS = 4
-"""Words below which a text is a name or a symbol and too short to be an instruction."""
 
 
-def instructed(text: str) -> Iterator[str]:
+DECIPHERED = 0.6
+"""The limit of a text that was first deciphered or put together: most of those say nothing."""
+
+
+def instructed(text: str, limit: float = LIMIT) -> Iterator[str]:
     """Whether the text reads like an instruction to whoever reads it."""
-    if len(text.split()) >= LEAST_WORDS and ngrams.scores([text], _weights())[0] > LIMIT:
+    if is_language(text) and ngrams.scores([text], _weights())[0] > limit:
         yield "it reads like an instruction to its reader"
 
 

@@ -10,6 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
+from m2kt.scan.text.words import words
+
 WINDOW = 90
 """Characters after a name that are looked at."""
 
@@ -35,8 +37,8 @@ _NAME = re.compile(
 )
 _WORD = re.compile(r"[^\s\"'`,;<>]+")
 _LEAD = re.compile(r"[:=>→(\[|~-]{0,4}")
-_LINKS = frozenset(
-    "is was are stays remains still to now as ist lautet est es e with mit avec con using pw pass key = : := => -> → /".split()
+_LINKS = words(
+    "is was are stays remains still to now as ist lautet est es e with mit avec con using pw pass key = : := => -> → /"
 )
 LEAST_ENTROPY = 2.8
 """Bits per character of a value that is called a key, below which it is a word of a sentence."""

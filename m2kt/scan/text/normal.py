@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import deque
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -12,6 +13,8 @@ DEPTH = 3
 """Encodings within encodings that are followed."""
 MOST = 64
 """Readings of one text."""
+FACTOR, FEWEST = 10, 8192
+"""Characters of all readings of a text, as a multiple of its own and for short ones: hostile texts cost no more."""
 
 # What passes for a Latin letter and NFKC leaves alone: Cyrillic, Greek, Armenian, Cherokee, Lisu (Unicode UTS 39, in
 # part). Latin letters of every style are found by their names (`_letter`).
@@ -40,12 +43,13 @@ def plain(text: str) -> str:
 
 def readings(text: str) -> Iterator[str]:
     """The text as it stands, made plain, and decoded; each reading once, ``MOST`` at most."""
-    waiting, seen = [(text, 0)], set[str]()
-    while waiting and len(seen) < MOST:
-        now, depth = waiting.pop(0)
+    waiting, seen, left = deque([(text, 0)]), set[str](), FEWEST + FACTOR * len(text)
+    while waiting and len(seen) < MOST and left > 0:
+        now, depth = waiting.popleft()
         if now in seen:
             continue
         seen.add(now)
+        left -= len(now)
         yield now
         if depth < DEPTH:
             waiting.extend((each, depth + 1) for each in _unwrapped(now))

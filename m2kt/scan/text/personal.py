@@ -4,7 +4,7 @@ and papers, birthdays, and what a named person suffers from."""
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from m2kt.scan.text.numbers import is_card, is_cpf, is_dni, is_iban, is_verhoeff
 
@@ -19,7 +19,7 @@ _PHONES = re.compile(
     r"(?:\+|00)[1-9]\d{0,2}[\s./-]{0,2}(?:\(\d{1,5}\)[\s./-]{0,2})?\d{1,5}(?:[\s./-]{1,2}\d{2,8}){1,5}"
     r"|\+[1-9]\d{7,14}"
     r"|\(\d{3}\)\s?\d{3}[\s.-]\d{4}|\d{3}[.-]\d{3}[.-]\d{4}|\d{3}\s\d{3}\s\d{4}|\(0\d{2,5}\)[\s/-]?\d{3,8}(?:[\s-]\d{2,5}){0,2}"
-    r"|0[1-9]\d{1,4}\s?[/-]\s?\d{3,8}(?:[\s-]\d{2,5}){0,3}|0[1-9](?:[\s.]\d{2}){4}|0[1-9]\d{2,4}\s\d{3,4}\s\d{3,4}"
+    r"|0[1-9]\d{1,4}\s?[/-]\s?\d{3,8}(?:[\s-]\d{2,5}){0,3}|(?<!\d\s)0[1-9](?:[\s.]\d{2}){4}(?!\s\d)|0[1-9]\d{2,4}\s\d{3,4}\s\d{3,4}"
     r")(?![\w]|\.\d)"
 )
 _CALL = (
@@ -106,26 +106,7 @@ _ILL = re.compile(
 
 def personal(text: str) -> Iterator[str]:
     """What the text says of a person."""
-    if any(not _RESERVED.search(each) for each in _MAIL.findall(text)) or _SPELT.search(text):
-        yield "holds an e-mail address"
-    if _PHONES.search(text) or any(_is_number(each) for each in _CALLED.findall(text)):
-        yield "holds a telephone number"
-    if _SSN.search(text):
-        yield "holds a social security number"
-    if any(is_iban(each) for each in _IBAN.findall(text)):
-        yield "holds a bank account number"
-    if any(is_card(found.group()) for found in _CARD.finditer(text)):
-        yield "holds a payment card number"
-    if _is_on_paper(text):
-        yield "holds the number of a paper, an account or a person"
-    if any(_is_public(each) for each in _IPS.findall(text)):
-        yield "holds a public IP address"
-    if _BORN.search(text):
-        yield "holds a date of birth"
-    if _STREETS.search(text) or _POSTCODE.search(text) or _PLACE.search(text):
-        yield "holds where somebody lives"
-    if _ILL.search(text):
-        yield "says what a person suffers from"
+    yield from (what for what, says in _SAYS.items() if says(text))
 
 
 def _is_number(found: str) -> bool:
@@ -151,7 +132,30 @@ def _is_numbered(found: str) -> bool:
 
 
 def _is_public(found: str) -> bool:
+    """A global address; of small numbers only (1.2.3.4) it is a version or a row of a table."""
+    if "." in found and sum(len(each) > 1 for each in found.split(".")) < 2:
+        return False
     try:
         return ipaddress.ip_address(found).is_global
     except ValueError:
         return False
+
+
+_SAYS: Mapping[str, Callable[[str], bool]] = {
+    "holds an e-mail address": lambda text: (
+        any(not _RESERVED.search(each) for each in _MAIL.findall(text)) or bool(_SPELT.search(text))
+    ),
+    "holds a telephone number": lambda text: (
+        bool(_PHONES.search(text)) or any(_is_number(each) for each in _CALLED.findall(text))
+    ),
+    "holds a social security number": lambda text: bool(_SSN.search(text)),
+    "holds a bank account number": lambda text: any(is_iban(each) for each in _IBAN.findall(text)),
+    "holds a payment card number": lambda text: any(is_card(found.group()) for found in _CARD.finditer(text)),
+    "holds the number of a paper, an account or a person": _is_on_paper,
+    "holds a public IP address": lambda text: any(_is_public(each) for each in _IPS.findall(text)),
+    "holds a date of birth": lambda text: bool(_BORN.search(text)),
+    "holds where somebody lives": lambda text: bool(
+        _STREETS.search(text) or _POSTCODE.search(text) or _PLACE.search(text)
+    ),
+    "says what a person suffers from": lambda text: bool(_ILL.search(text)),
+}

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from m2kt.scan.text.encodings import is_encoded
 from m2kt.scan.text.named import entropy, given_by_name, is_random, kinds
+from m2kt.scan.text.words import words
 
 _BEFORE = r"(?<![0-9A-Za-z])"
 FORMS: dict[str, re.Pattern[str]] = {
@@ -47,31 +48,14 @@ FORMS: dict[str, re.Pattern[str]] = {
     }.items()
 }
 _ADDRESS = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]{1,30}://([^\s/:@\"']{0,64}):([^\s/@\"']{3,128})@([^\s/:\"']{1,128})")
-_PLACEHOLDERS = frozenset(
-    [
-        "password",
-        "passwd",
-        "pass",
-        "pwd",
-        "secret",
-        "tiger",
-        "user",
-        "username",
-        "pw",
-        "token",
-        "key",
-        "xxx",
-        "changeme",
-        "test",
-        "example",
-        "mypass",
-    ]
+_PLACEHOLDERS = words(
+    "password passwd pass pwd secret tiger user username pw token key xxx changeme test example mypass"
 )
 
 _PREFIXED = re.compile(
     r"(?<![0-9A-Za-z])([A-Za-z][A-Za-z0-9]{0,9})(?:[_-][a-z0-9]{1,10}){0,3}[._-]([0-9A-Za-z]{16,255})(?![0-9A-Za-z_])"
 )
-_DIGESTS = frozenset("sha sha1 sha256 sha512 md5 digest hash commit rev uuid etag id blake2b crc".split())
+_DIGESTS = words("sha sha1 sha256 sha512 md5 digest hash commit rev uuid etag id blake2b crc")
 """What stands before hexadecimal digits that open nothing."""
 _TOKEN = re.compile(r"(?<![0-9A-Za-z+/_=.-])[0-9A-Za-z+/_=-]{20,512}(?![0-9A-Za-z+/_=-])")
 DRAWN_ENTROPY = 3.9

@@ -1,6 +1,8 @@
+# ruff: noqa: E501 - lists of words
 """Words that languages are full of: what a deciphered text has to have, and what a text without spaces is cut into."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from math import inf
@@ -28,6 +30,8 @@ _MORE = words(
     "database staging production admin root deploy backup gate alarm locker unlock laptop vault bearer private public client "
     "neighbour mother sister employee customer lives moved treated owner witness token api webhook key keys cabin room office"
 )
+LONGEST = 14
+"""Letters of the longest word that a run is cut into."""
 LONG = 18
 """Letters from which on a word is taken for several without spaces."""
 _STRAY = 4.0
@@ -38,19 +42,35 @@ _STRAY = 4.0
 def _known() -> Mapping[str, float]:
     """What each word costs. The file has the commonest words of the training texts (`bench.vocabulary`)."""
     said = (files("m2kt.scan.text") / "vocabulary.txt").read_text(encoding="ascii").split()
-    whole = {each for each in (*COMMON, *MATTERING, *_MORE, *said) if each.isascii() and (len(each) > 2 or each in COMMON)}
+    whole = {
+        each for each in (*COMMON, *MATTERING, *_MORE, *said) if each.isascii() and (len(each) > 2 or each in COMMON)
+    }
     return {each: 1 + 3 / len(each) for each in whole}
+
+
+LEAST_WORDS, LEAST_KNOWN = 4, 0.5
+"""Words that a text must have, and the share of them that must be known, to be one of a language."""
+
+
+def known_share(said: Sequence[str]) -> float:
+    """The share of these words that are known, 0 of none."""
+    return sum(each in _known() for each in said) / max(len(said), 1)
+
+
+def is_language(text: str) -> bool:
+    """Whether a text has words that people write: what deciphering makes of other texts has hardly any."""
+    said = re.findall(r"[^\W\d_]{2,}", text.casefold())
+    return len(said) >= LEAST_WORDS and known_share(said) >= LEAST_KNOWN
 
 
 def cut(run: str) -> list[str]:
     """The words that a run of characters without spaces is made of, by dynamic programming; what is in no word (a name,
     a number, a key) stays in one piece. Cost is linear: the longest word bounds each step."""
     known, lower = _known(), run.casefold() if run.isascii() else run
-    longest = max(map(len, known))
     costs, starts = [0.0], [0]
     for end in range(1, len(run) + 1):
         best, start = costs[-1] + _STRAY, -1
-        for at in range(max(0, end - longest), end):
+        for at in range(max(0, end - LONGEST), end):
             cost = costs[at] + known.get(lower[at:end], inf)
             if cost < best:
                 best, start = cost, at
