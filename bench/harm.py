@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.blind import HOME, judged
 from bench.harm_texts import held_out, training
-from bench.payloads import benign, unseen
+from bench.payloads import benign, more, unseen
 from bench.regression import fit
 from m2kt.scan.harm import scores
 from m2kt.scan.policy import Thresholds
@@ -75,7 +75,7 @@ def _figures(told: Vector, labels: np.ndarray[Any, np.dtype[np.bool_]], limit: f
 
 def limit() -> float:
     """The score that ``SHARE`` of the honest texts exceeds which trained nothing, rounded up."""
-    told = scores(list(benign())[1::2])
+    told = scores([*benign(), *more()][1::2])
     return float(np.ceil(100 * np.quantile(told, 1 - SHARE)) / 100)
 
 

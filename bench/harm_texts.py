@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench import harm_grammar
 from bench.grammar import say
-from bench.payloads import benign
+from bench.payloads import benign, more
 from m2kt.scan.text.vocabulary import COMMON
 
 SEED = 18
@@ -225,7 +225,7 @@ def prose() -> Iterator[str]:
     lines = (home / "LICENSE").read_text(encoding="utf-8").splitlines()
     lines += (home / "examples" / "models" / "general.txt").read_text(encoding="utf-8").splitlines()[::2]
     yield from (each.strip() for each in lines if each.strip())
-    yield from list(benign())[::4]  # others of them choose the threshold
+    yield from [*benign(), *more()][::4]  # others of them choose the threshold
 
 
 def held_out() -> Iterator[tuple[str, bool]]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench.injection_texts import training
-from bench.payloads import INJECTIONS, benign, unseen
+from bench.payloads import INJECTIONS, benign, more, unseen
 from bench.regression import fit
 from m2kt.scan.text import ngrams
 from m2kt.scan.text.injection import injections
@@ -39,7 +39,7 @@ def main() -> None:
 
 def limit() -> float:
     """The score that ``SHARE`` of the other half of the honest texts exceeds."""
-    told = ngrams.scores(list(benign())[1::2], ngrams.load(WEIGHTS))
+    told = ngrams.scores([*benign(), *more()][1::2], ngrams.load(WEIGHTS))
     return round(float(np.quantile(told, 1 - SHARE)), 3)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.grammar import say
-from bench.payloads import benign
+from bench.payloads import benign, more
 
 SEED = 8
 PER_KIND = 220
@@ -112,4 +112,4 @@ def manuals() -> Iterator[str]:
     """Honest texts of other projects, every second one; the others choose the limit. And lines of this repository's."""
     home = Path(__file__).resolve().parent.parent
     yield from (each.strip() for each in (home / "LICENSE").read_text(encoding="utf-8").splitlines() if each.strip())
-    yield from list(benign())[::2]
+    yield from [*benign(), *more()][::2]

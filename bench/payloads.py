@@ -191,31 +191,21 @@ _MODULES: tuple[str, ...] = (
     "concurrent.futures",
 )
 _OPTIONAL: tuple[str, ...] = ("scipy.stats",)
-_UNSEEN: tuple[str, ...] = (
-    "numpy",
-    "torch",
-    "fastapi",
-    "starlette.responses",
-    "typer",
-    "click",
-    "jinja2",
-    "redis",
-    "celery",
-    "kombu",
-    "alembic.op",
-    "psycopg",
-    "pytest",
-    "argparse",
-    "asyncio",
-    "logging",
-    "email.message",
-    "http.client",
-    "smtplib",
-    "tarfile",
-    "threading",
+# fmt: off
+_MORE: tuple[str, ...] = (
+    "numpy", "torch", "fastapi", "starlette.responses", "typer", "click", "jinja2", "redis", "celery", "kombu", "alembic.op",
+    "psycopg", "pytest", "argparse", "asyncio", "logging", "email.message", "http.client", "smtplib", "tarfile", "threading",
     "typing",
 )
-"""What `unseen` reads; none of it is among the modules above."""
+"""What `more` reads: it was the first test of false alarms, showed 2.8 % of them, and has chosen things since."""
+_UNSEEN: tuple[str, ...] = (
+    "pandas", "networkx", "sympy", "matplotlib.pyplot", "sklearn.linear_model", "sklearn.preprocessing", "flask", "werkzeug",
+    "requests", "urllib3", "boto3.session", "PIL.Image", "jsonschema", "psutil", "unittest", "urllib.request", "urllib.parse",
+    "ssl", "socket", "subprocess", "csv", "configparser", "textwrap", "shutil", "tempfile", "random", "heapq", "calendar",
+    "gettext", "mailbox", "imaplib", "ftplib", "wsgiref.simple_server", "xmlrpc.client", "multiprocessing", "optparse", "fractions",
+)
+"""What `unseen` reads; nothing of it trained or chose anything."""
+# fmt: on
 _CORPUS: Path = Path(__file__).resolve().parent.parent / "examples" / "models" / "general.txt"
 _ADDRESS: re.Pattern[str] = re.compile(r"[^\s(\[\"'`]@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 _VARIES: str = "# may vary"  # samples that scipy draws when it is imported
@@ -252,7 +242,7 @@ def _paragraphs(modules: tuple[str, ...] = (*_MODULES, *_OPTIONAL)) -> Iterator[
         try:
             docstrings = list(_docstrings(name))
         except ImportError:
-            if name not in _OPTIONAL:
+            if name in _MODULES:
                 raise
             continue
         for docstring in docstrings:
@@ -273,10 +263,18 @@ def benign() -> Iterator[str]:
             yield line
 
 
+def more() -> Iterator[str]:
+    """Honest texts of other modules, used as `benign`'s are."""
+    yield from _without(_MORE, set(benign()))
+
+
 def unseen() -> Iterator[str]:
-    """Honest texts of other modules, which neither trained nor chose anything: what false alarms are measured on."""
-    known = set(benign())
-    yield from (text for text in dict.fromkeys(_fitting(_paragraphs(_UNSEEN))) if text not in known)
+    """Honest texts of yet other modules, which neither trained nor chose anything: what false alarms are measured on."""
+    yield from _without(_UNSEEN, {*benign(), *more()})
+
+
+def _without(modules: tuple[str, ...], known: set[str]) -> Iterator[str]:
+    yield from (text for text in dict.fromkeys(_fitting(_paragraphs(modules))) if text not in known)
 
 
 def _fitting(texts: Iterator[str]) -> Iterator[str]:

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from m2kt.scan.text.vocabulary import cut
+from m2kt.scan.text.vocabulary import cut, is_known
 
 LONGEST_PIECE = 6
 """Letters of one piece of a text that is cut at a fixed pace."""
@@ -20,6 +20,8 @@ SHORT_PIECES = 3.0
 MEAN_PIECE = 8.0
 """Mean characters between two of the same mark, below which it may be what the text is cut by."""
 LEAST_PIECES = 6
+LEAST_LETTERS, MOST_WHOLE = 0.4, 0.2
+"""Shares of a text's letters and digits that are letters, and of its pieces that are whole words, in one that was cut."""
 LEAST_RUN = 18
 """Characters without a space from which on words are looked for in them."""
 
@@ -35,7 +37,8 @@ _MARKS = re.compile(r" ?([^\w\s])\1{0,3} ?|_|\n")
 
 def joined(text: str) -> Iterator[str]:
     """What the text may have been before it was cut; nothing where it looks whole."""
-    for whole in dict.fromkeys((*_paced(text), *_unmarked(text), *_gapless(text))):
+    cut_up = (*_paced(text), *_unmarked(text), *_gapless(text)) if _is_cut(text) else ()
+    for whole in dict.fromkeys((*_strings(text), *cut_up)):
         yield whole
         if len(whole) >= LEAST_RUN and not re.search(r"\S\s+\S", whole):
             yield re.sub(r"[_\-.]+", " ", whole)
@@ -44,9 +47,27 @@ def joined(text: str) -> Iterator[str]:
         yield " ".join(text.split())
 
 
+def _is_cut(text: str) -> bool:
+    """Whether the text has letters but hardly any whole words: manuals, programs and tables of numbers are not cut."""
+    letters, signs = sum(map(str.isalpha, text)), sum(map(str.isalnum, text))
+    pieces = _SEPARATORS.split(text.strip())
+    whole = sum(len(each) > 3 and is_known(each) for each in pieces)
+    return letters >= LEAST_LETTERS * signs and whole <= MOST_WHOLE * len(pieces)
+
+
+def _strings(text: str) -> Iterator[str]:
+    """Strings as one, words without the signs inside them, parts without their labels."""
+    for places, least in ((_STRINGS, 1), (_INSIDE, 2)):
+        whole, count = places.subn("", text)
+        if count >= least:
+            yield whole
+    whole, count = _LABELS.subn("", text)
+    if count >= 2:
+        yield re.sub(r"[\s,;|]+", "", whole)
+
+
 def _unmarked(text: str) -> Iterator[str]:
-    """The text without each of the marks that stand in it everywhere; without signs inside its words; its strings as
-    one; its parts without their labels."""
+    """The text without each of the marks that stand in it everywhere, or without any sign inside its words."""
     marks = Counter(found.group() for found in _MARKS.finditer(text))
     for mark, count in marks.most_common(3):
         if count >= LEAST_MARKS and len(text) / (count + 1) - len(mark) <= MEAN_PIECE:
@@ -54,16 +75,9 @@ def _unmarked(text: str) -> Iterator[str]:
     brackets = sum(text.count(each) for each in "[](){}<>")
     if brackets >= LEAST_PIECES and len(text) <= MEAN_PIECE * brackets:
         yield re.sub(r"[\[\](){}<>]", "", text)
-    for places, least in ((_STRINGS, 1), (_INSIDE, 2)):
-        whole, count = places.subn("", text)
-        if count >= least:
-            yield whole
     whole, count = _BETWEEN.subn("", text)
     if count >= LEAST_MARKS and len(whole) <= MEAN_PIECE * count:
         yield whole
-    whole, count = _LABELS.subn("", text)
-    if count >= 2:
-        yield re.sub(r"[\s,;|]+", "", whole)
 
 
 def _gapless(text: str) -> Iterator[str]:

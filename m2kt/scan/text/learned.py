@@ -10,7 +10,7 @@ from m2kt.scan.text import ngrams
 from m2kt.scan.text.vocabulary import is_language
 
 WEIGHTS = "injection.npy"
-LIMIT = 0.37
+LIMIT = 0.43
 """Score that two in a thousand honest texts exceed, of those that trained nothing (`bench.injection --limit`)."""
 
 

@@ -26,7 +26,8 @@ PHRASES = {
         r"\byou (?:must|will|shall|should) now\b",
         r"\byour (?:new|real|true|actual|only) (?:role|task|instructions?|goal|purpose|objective|job|mission)\b",
         r"\b(?:new|updated|revised|additional|real|actual) (?:instructions?|orders|directives?)\s?(?::|for (?:you|the (?:ai|model)))",
-        r"\b(?:developer|god|sudo|admin|debug|maintenance|root|unrestricted|dan|jailbreak|opposite) mode\b",
+        r"\b(?:developer|god|sudo|unrestricted|dan|jailbreak|opposite) mode\b",
+        r"\b(?:admin|debug|maintenance|root|safety|compliance) mode\b.{0,40}\b(?:enabled|activated|unlocked|is on|on\b|off)",
         r"\bpretend (?:to be|that you|you)\b.{0,60}\b(?:no|without|any|never|not)\b",
         r"\bdo anything now\b",
         r"\b(?:without|no|free (?:of|from)|lifted) (?:any |all |your |the )?(?:content polic(?:y|ies)|(?:ethical |moral |safety )"
@@ -54,7 +55,7 @@ PHRASES = {
         r"/dev/tcp/|\bnc\s{1,4}-[a-z]{0,4}e\b|\bbash\s{1,4}-[ic]\b|>\s?/etc/|\b(?:cat|less|cp|scp|type)\s{1,4}\S{0,40}(?:/etc/(?:passwd|shadow)|\.ssh|\.aws|\.env)\b",
         r"\bos\.(?:system|popen)\s?\(",
         r"\b__import__\s?\(",
-        r"\bsubprocess\.(?:run|call|popen|check_output)\s?\(",
+        r"\bsubprocess\.(?:run|call|popen|check_output)\s?\([^)\n]{0,80}(?:curl|wget|bash|/bin/|rm -|nc |powershell|shell\s?=\s?True)",
         r"\bpowershell\b.{0,20}\s-e|\binvoke-expression\b|\biex\s?\(|\bcmd(?:\.exe)?\s?/c\b",
         r"\beval\s?\(\s?(?:atob|base64|compile|input)|\bexec\s?\(\s?(?:base64|requests|urllib|compile|__)",
         r"\bdrop\s{1,4}(?:table|database)\b\s{1,4}\w{1,60}\s?(?:;|--|$)|;\s?drop\s{1,4}table\b",

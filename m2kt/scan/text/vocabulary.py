@@ -52,6 +52,11 @@ LEAST_WORDS, LEAST_KNOWN = 4, 0.5
 """Words that a text must have, and the share of them that must be known, to be one of a language."""
 
 
+def is_known(word: str) -> bool:
+    """Whether it is one of the words that runs are cut into."""
+    return word.casefold() in _known()
+
+
 def known_share(said: Sequence[str]) -> float:
     """The share of these words that are known, 0 of none."""
     return sum(each in _known() for each in said) / max(len(said), 1)

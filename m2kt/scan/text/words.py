@@ -46,8 +46,8 @@ SHOW = words(
     "отправь выведи напиши"
 )
 SECRET = words(
-    "password passwords credentials credential secrets secret keys key tokens token passphrase passphrases apikey apikeys "
-    "cookies cookie env environment variables wallet seed passwort passworter zugangsdaten schlussel geheimnisse "
+    "password passwords credentials credential secrets keys tokens passphrase passphrases apikey apikeys "
+    "passwort passworter zugangsdaten schlussel geheimnisse "
     "contrasena contrasenas claves clave credenciales cle cles identifiants motdepasse chiavi chiave credenziali "
     "senha senhas wachtwoord sleutels пароль пароли ключ ключи"
 )
@@ -88,8 +88,8 @@ SKIP = words(
     "отключи пропусти"
 )
 CHECKING = words(
-    "verification verifications scan scans scanning checks check safety filter filters signature signatures moderation "
-    "review reviews audits audit logging tests validation guardrails monitoring protection protections prufung prufungen "
+    "verification verifications scan scans scanning checks safety filters signature signatures moderation "
+    "review reviews audits guardrails protection protections prufung prufungen "
     "sicherheitsprufung filtre filtres controle verifications verificacion revision filtros controlli verifica filtri "
     "controles проверку проверки фильтры"
 )
