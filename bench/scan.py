@@ -2,7 +2,8 @@
 
 `python -m bench.scan --json` judges teacher B by the thresholds that stand in `m2kt.scan.policy`;
 `python -m bench.scan --freeze --honest 120` prints those that teacher A's honest packets give. Nothing of the class
-``direction`` was looked at when they were chosen, and nothing of B at all: it was trained after the checks were done.
+``direction`` was looked at when they were chosen. Of B's honest packets one thing was, long ago: their logit margins were
+flagged while classes were pooled, so that margins are taken within a class. B is no untouched test.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from m2kt.signing import sign_packet
 from m2kt.signing.keys import generate
 
 MODELS = Path(__file__).parent.parent / "examples" / "models"
-TEACHER_A, TEACHER_B, SECOND = MODELS / "teacher", MODELS / "world-23" / "teacher", MODELS / "world-23" / "second"
+TEACHER_A, TEACHER_B, SECOND = MODELS / "teacher", MODELS / "world-11" / "teacher", MODELS / "world-11" / "second"
 PROBES = 3000
 CANARY = 60
 FLAGGED = (Outcome.FAIL, Outcome.SUSPICIOUS)

@@ -56,8 +56,8 @@ def l_reason(class_logits: Tensor, classes: Tensor, pointers: Tensor, roles: Ten
 
 
 def l_safe(read: Tensor, penalty: Tensor) -> Tensor:
-    """Eq. 18, ``sum_i Penalty(g(c_i))``: what a concept's logits on the shared symbols, ``read`` (K, A), give to each of
-    them, weighed by what it costs, ``penalty`` (A,) in [0, 1] (safety.py). It is 0 where nothing costs anything."""
+    """Eq. 18, ``sum_i Penalty(g(c_i))``: what a concept's logits on the shared symbols, ``read`` (K, A), give to each
+    of them, weighed by what it costs, ``penalty`` (A,) in [0, 1] (safety.py). It is 0 where nothing costs anything."""
     return penalised_mass(read, penalty).sum()
 
 

@@ -26,7 +26,7 @@ RIDGE = 1e-3
 LEAST_AGREEMENT = 0.9
 """Least share of concepts that must keep their symbol on the way."""
 SAFE_MASS = 0.05
-"""Most that a concept in C_safe (eq. 17) may cost: the probability that it gives to symbols, weighed by their penalty."""
+"""Most that a concept in C_safe (eq. 17) may cost: its probability of each symbol, weighed by the symbol's penalty."""
 
 
 @dataclass(frozen=True)

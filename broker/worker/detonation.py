@@ -2,7 +2,8 @@
 
 In child processes without a network, otherwise as any alignment: the packet becomes a memory beside the student, and
 what the student says to a canary suite and a capability suite is compared before and after. What was measured goes to
-the scan's check `detonation`, and is signed. A child that crashed or took too long leaves no measurement: the scan is inconclusive.
+the scan's check `detonation`, and is signed. A child that crashed or took too long leaves no measurement: the scan is
+inconclusive.
 
     M2KT_DETONATION/model/             a Hugging Face directory
     M2KT_DETONATION/canary.jsonl       checks whose answers no packet of any domain should change

@@ -217,8 +217,8 @@ def test_no_text_makes_a_reader_slow(unit):
         list(hits(text))
         return time.process_time() - began
 
-    cost(1000)
-    assert cost(16_000) < 20 * max(cost(2_000), 0.002), "eight times the text, far less than 64 times the work"
+    cost(100)
+    assert cost(6_000) < 20 * max(cost(750), 0.002), "eight times the text, far less than 64 times the work"
 
 
 def test_readings_of_one_text_are_few():
