@@ -2,8 +2,8 @@
 
 `python -m bench.scan --json` judges teacher B by the thresholds that stand in `m2kt.scan.policy`;
 `python -m bench.scan --freeze --honest 120` prints those that teacher A's honest packets give. Nothing of the class
-``direction`` was looked at when they were chosen. Of B's honest packets one thing was, long ago: their logit margins were
-flagged while classes were pooled, so that margins are taken within a class. B is no untouched test.
+``direction`` was looked at when they were chosen. Of B's honest packets one thing was, long ago: their logit margins
+were flagged while classes were pooled, so that margins are taken within a class. B is no untouched test.
 """
 
 import argparse

@@ -21,7 +21,7 @@ MEAN_PIECE = 8.0
 """Mean characters between two of the same mark, below which it may be what the text is cut by."""
 LEAST_PIECES = 6
 LEAST_LETTERS, MOST_WHOLE = 0.4, 0.2
-"""Shares of a text's letters and digits that are letters, and of its pieces that are whole words, in one that was cut."""
+"""Shares of letters among a text's letters and digits, and of whole words among its pieces, in one that was cut."""
 LEAST_RUN = 18
 """Characters without a space from which on words are looked for in them."""
 

@@ -7,6 +7,7 @@ import pytest
 
 from m2kt.scan import Decision, Outcome, Policy, scan
 from m2kt.scan.harm import penalties, scores
+from m2kt.scan.policy import Thresholds
 from m2kt.scan.text.ngrams import LONGEST, PIECE
 from m2kt.signing import sign_packet
 from m2kt.signing.keys import generate
@@ -44,6 +45,18 @@ def test_the_penalty_is_a_number_from_nought_to_one_per_symbol():
     assert ((found >= 0) & (found <= 1)).all()
     assert found[0] == found.max()
     assert penalties([]).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    "symbols",
+    [
+        (*"0123456789abcdefTF", *"+-*&|^#=:;,.()[]{}<>"),
+        ("MAX", "MIN", "MED", "SM", "[MAX", "]", "even", "odd", "zero", "yes", "no", "true", "false", "if", "then"),
+        ("red", "green", "blue", "left", "right", "cat", "dog", "pig", "cow", "snake", "worm", "doctor", "patient"),
+    ],
+)
+def test_symbols_of_harmless_domains_are_under_the_limit(symbols):
+    assert (penalties(symbols) <= Thresholds().harm).all()
 
 
 def test_a_long_text_is_as_harmful_as_its_worst_piece():
