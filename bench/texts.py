@@ -23,35 +23,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(blind: Sequence[Path] | None = None) -> dict[str, object]:
-    """``text_recall`` is that of the blind files, and null while there is none."""
+    """``text_recall`` is that of the blind files; while there are none (``text_blind`` is false), of the payloads that
+    the checks were made with, which proves little."""
     paths = sorted(HOME.glob("payloads-*.jsonl")) if blind is None else blind
-    found = [(each, any(hits(each.text))) for path in paths for each in payloads(path)]
+    told = [each for path in paths for each in payloads(path)]
+    found = [(each, any(hits(each.text))) for each in told or seen()]
     honest = [any(hits(text)) for text in unseen()]
     return {
         "text_recall": _share([hit for _, hit in found]),
+        "text_blind": bool(told),
         "text_recall_by_kind": _by(found, lambda each: each.kind),
         "text_recall_by_disguise": _by(found, lambda each: each.disguise),
-        "text_recall_seen": seen(),
         "text_fpr": _share(honest),
         "payloads": len(found),
         "benign_texts": len(honest),
     }
 
 
-def seen() -> dict[str, float | None]:
-    """The share found of the payloads that the checks were made with, by disguise."""
-    texts = (*INJECTIONS, *SECRETS, *PERSONAL)
-    return {name: _share([any(hits(disguise(text))) for text in texts]) for name, disguise in DISGUISES.items()}
+def seen() -> list[Payload]:
+    """The payloads of `bench.payloads` in every disguise."""
+    texts = [("injection", each) for each in INJECTIONS]
+    texts += [("secret", each) for each in SECRETS] + [("personal", each) for each in PERSONAL]
+    return [Payload(kind, name, disguise(text)) for name, disguise in DISGUISES.items() for kind, text in texts]
 
 
-def _by(found: Sequence[tuple[Payload, bool]], of: Callable[[Payload], str]) -> dict[str, float | None]:
+def _by(found: Sequence[tuple[Payload, bool]], of: Callable[[Payload], str]) -> dict[str, float]:
     return {
         name: _share([hit for each, hit in found if of(each) == name]) for name in sorted({of(e) for e, _ in found})
     }
 
 
-def _share(hits: Sequence[bool]) -> float | None:
-    return round(sum(hits) / len(hits), 5) if hits else None
+def _share(hits: Sequence[bool]) -> float:
+    return round(sum(hits) / len(hits), 5)
 
 
 if __name__ == "__main__":
