@@ -32,6 +32,8 @@ _STRINGS = re.compile(r"[\"'“”‘’]\s{0,4}(?:\+|,|&|\.|\|\||<<)?\s{0,4}[\"
 _LABELS = re.compile(
     r"(?i)\b(?:part|piece|chunk|half|teil|segment)\s{0,2}\d{0,2}\s{0,2}[:=)]\s{0,4}|\(?\b\d{1,2}[)/:]\s"
 )
+_PROGRAM = re.compile(r">>>|\w\(|\)\.|\w\[\d|\w=[\w\"']|::|\w\*\*\d")
+"""What programs are full of: put together they look like keys."""
 _MARKS = re.compile(r" ?([^\w\s])\1{0,3} ?|_|\n")
 
 
@@ -52,6 +54,8 @@ def _is_cut(text: str) -> bool:
     letters, signs = sum(map(str.isalpha, text)), sum(map(str.isalnum, text))
     pieces = _SEPARATORS.split(text.strip())
     whole = sum(len(each) > 3 and is_known(each) for each in pieces)
+    if len(_PROGRAM.findall(text)) >= 2:
+        return False
     return letters >= LEAST_LETTERS * signs and whole <= MOST_WHOLE * len(pieces)
 
 

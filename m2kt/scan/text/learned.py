@@ -10,11 +10,12 @@ from m2kt.scan.text import ngrams
 from m2kt.scan.text.vocabulary import is_language
 
 WEIGHTS = "injection.npy"
-LIMIT = 0.43
-"""Score that two in a thousand honest texts exceed, of those that trained nothing (`bench.injection --limit`)."""
+LIMIT = 0.5
+"""At least what two in a thousand honest texts exceed which trained nothing (`bench.injection --limit`: 0.43); higher,
+since manuals that chose nothing exceeded that ten times as often (docs/experiments.md)."""
 
 
-DECIPHERED = 0.6
+DECIPHERED = 0.7
 """The limit of a text that was first deciphered or put together: most of those say nothing."""
 
 
