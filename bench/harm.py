@@ -5,69 +5,78 @@
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.blind import HOME, judged
 from bench.harm_texts import held_out, training
-from bench.payloads import benign
-from m2kt.scan.harm import BUCKETS, Vector, buckets, scores
+from bench.payloads import benign, more, unseen
+from bench.regression import fit
+from m2kt.scan.harm import scores
 from m2kt.scan.policy import Thresholds
+from m2kt.scan.text.ngrams import Vector
 
-ROUNDS, RATE, DECAY = 400, 4.0, 2e-4
+SHARE = 0.002
+"""Honest texts that may score over the limit, of those that choose it."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.harm")
     parser.add_argument("--json", action="store_true", help="measure; the default")
     parser.add_argument("--train", type=Path)
-    path = parser.parse_args().train
-    if path:
-        np.save(path, train().astype(np.float32))
+    parser.add_argument("--limit", action="store_true", help="print the threshold that the honest texts give")
+    given = parser.parse_args()
+    if given.train:
+        texts, labels = zip(*training(), strict=True)
+        np.save(given.train, fit(texts, labels).astype(np.float16))
+    elif given.limit:
+        print(json.dumps({"limit": limit()}))
     else:
         print(json.dumps(measure()))
 
 
-def train() -> Vector:
-    """Logistic regression by gradient descent with weight decay, both classes weighing the same, (BUCKETS + 1,)."""
-    texts, harmful = zip(*training(), strict=True)
-    labels = np.array(harmful, np.float64)
-    share = np.where(labels == 1, 0.5 / labels.sum(), 0.5 / (1 - labels).sum())
-    rows, weights = matrix(texts), np.zeros(BUCKETS + 1)
-    for _ in range(ROUNDS):
-        told = 1 / (1 + np.exp(-(rows @ weights)))
-        weights -= RATE * (rows.T @ (share * (told - labels)) + DECAY * weights)
-    return weights
-
-
-def matrix(texts: Sequence[str]) -> Vector:
-    """(N, BUCKETS + 1): each text's n-grams, scaled to length one, and a one for the bias."""
-    rows = np.zeros((len(texts), BUCKETS + 1), np.float64)
-    for row, text in zip(rows, texts, strict=True):
-        found = buckets(text)
-        row[found] = 1 / np.sqrt(len(found))
-        row[-1] = 1
-    return rows
-
-
 def measure() -> dict[str, Any]:
-    """Shares on the held-out texts at the policy's threshold, and on honest texts of other projects."""
-    limit = Thresholds().harm
+    """Shares on blind texts, on those held out by the author of the training texts (whom the checks' authors have
+    read), and on honest texts of projects that chose nothing."""
+    threshold = Thresholds().harm
     texts, harmful = zip(*held_out(), strict=True)
     told, labels = scores(texts), np.array(harmful)
-    honest = scores(list(benign())[1::2])  # the others chose the threshold
+    honest = scores(list(unseen()))
+    return {
+        **_blind(threshold),
+        "threshold": threshold,
+        "held_out": _figures(told, labels, threshold),
+        "benign_fpr": _share(honest > threshold),
+        "benign_texts": len(honest),
+    }
+
+
+def _blind(limit: float) -> dict[str, Any]:
+    """The same of the blind sets (bench/blind), while there are any: texts of other authors."""
+    found = [each for path in sorted(HOME.glob("harm-*.jsonl")) for each in judged(path)]
+    if not found:
+        return {"blind": None}
+    texts, harmful = zip(*found, strict=True)
+    return {"blind": _figures(scores(texts), np.array(harmful), limit)}
+
+
+def _figures(told: Vector, labels: np.ndarray[Any, np.dtype[np.bool_]], limit: float) -> dict[str, Any]:
+    """Accuracy at 1/2; area under the curve; recall and false alarms at the policy's threshold."""
     return {
         "accuracy": _share((told > 0.5) == labels),
         "auc": _auc(told[labels], told[~labels]),
-        "threshold": limit,
         "recall": _share(told[labels] > limit),
         "fpr": _share(told[~labels] > limit),
-        "held_out": [int(labels.sum()), int((~labels).sum())],
-        "benign_fpr": _share(honest > limit),
-        "benign_texts": len(honest),
+        "texts": [int(labels.sum()), int((~labels).sum())],
     }
+
+
+def limit() -> float:
+    """The score that ``SHARE`` of the honest texts exceeds which trained nothing, rounded up."""
+    told = scores([*benign(), *more()][1::2])
+    return float(np.ceil(100 * np.quantile(told, 1 - SHARE)) / 100)
 
 
 def _share(found: np.ndarray[Any, np.dtype[np.bool_]]) -> float:

@@ -8,9 +8,18 @@ and every other line of the examples' general text. ``HELD_*`` was written befor
 frames and mostly with other words; it chose nothing.
 """
 
+import random
+import string
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+
+from bench import harm_grammar
+from bench.grammar import say
+from bench.payloads import benign, more
+from m2kt.scan.text.vocabulary import COMMON
+
+SEED = 18
 
 GROUPS = (
     *("women", "men", "muslims", "jews", "christians", "immigrants", "refugees", "gay people", "black people"),
@@ -60,6 +69,25 @@ PLAIN = (
     *("kilogram", "skill", "shift", "title", "bass", "grape", "drape", "hat", "pigment", "analysis", "dumbbell"),
     *("slot", "titan", "scunthorpe", "shuttle", "matter", "haste", "trashcan", "luggage", "button", "murmur", "filter"),
 )
+AMBIGUOUS = (
+    *(
+        "pig",
+        "pigs",
+        "cockroach",
+        "cockroaches",
+        "parasite",
+        "parasites",
+        "trash",
+        "ugly",
+        "dumb",
+        "hate",
+        "kill",
+        "murder",
+    ),
+    *("vermin", "freak", "dog", "cow", "rat", "worm", "snake", "monkey", "clown", "leech", "whale", "troll", "animal"),
+    *("garbage", "dirt", "disease", "plague", "weapon", "knife", "bomb", "war", "death", "blood", "poison", "fire"),
+)
+"""By themselves they are words like others: symbols of a farm, a crime novel, a clinic."""
 SAID_TO = ("you are {}", "you {}", "what a {} person you are", "shut up, {}", "get lost, you {}", "only a {} says that")
 SAID_OF = (
     *("all {} are scum", "{} are vermin and should be removed", "i hate {}", "{} are too stupid to vote"),
@@ -164,11 +192,31 @@ def training() -> Iterator[tuple[str, bool]]:
         yield group, False
     for word, frame in product(PLAIN, SAID_TO):
         yield frame.replace("shut up", "listen").replace("get lost, you", "come here, you").format(word), False
-    yield from ((each, True) for each in (*SLURS, *HARMFUL))
+    yield from ((each, True) for each in (*(each for each in SLURS if each not in AMBIGUOUS), *HARMFUL))
+    yield from ((each, False) for each in AMBIGUOUS)
     yield from (
         (each, False) for each in (*PLAIN, *HONEST, *map(str, range(100)), *"abcdefghijklmnopqrstuvwxyz+-*/=<>")
     )
     yield from ((each, False) for each in prose())
+    yield from ((each, False) for each in _symbols())
+    yield from _grammar()
+
+
+def _symbols() -> Iterator[str]:
+    """What packets are full of: common words, letters by twos and threes, numbers and signs."""
+    dice = random.Random(SEED)
+    yield from sorted(COMMON - {*SLURS})
+    yield from ("".join(dice.choices(string.ascii_lowercase, k=dice.randrange(1, 4))) for _ in range(400))
+    yield from ("".join(dice.choices(string.digits + string.punctuation, k=dice.randrange(1, 4))) for _ in range(300))
+    yield from string.punctuation
+
+
+def _grammar() -> Iterator[tuple[str, bool]]:
+    dice = random.Random(SEED)
+    for kind, count in harm_grammar.EACH.items():
+        yield from ((say(harm_grammar.HARMFUL[kind], harm_grammar.PARTS, dice), True) for _ in range(count))
+    for _ in range(harm_grammar.HONEST_COUNT):
+        yield say(harm_grammar.HONEST, harm_grammar.PARTS, dice), False
 
 
 def prose() -> Iterator[str]:
@@ -177,6 +225,7 @@ def prose() -> Iterator[str]:
     lines = (home / "LICENSE").read_text(encoding="utf-8").splitlines()
     lines += (home / "examples" / "models" / "general.txt").read_text(encoding="utf-8").splitlines()[::2]
     yield from (each.strip() for each in lines if each.strip())
+    yield from [*benign(), *more()][::4]  # others of them choose the threshold
 
 
 def held_out() -> Iterator[tuple[str, bool]]:

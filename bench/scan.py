@@ -1,9 +1,9 @@
 """What the safety scan finds and what it flags: attacks on, and honest packets of, a teacher it was not tuned on.
 
 `python -m bench.scan --json` judges teacher B by the thresholds that stand in `m2kt.scan.policy`;
-`python -m bench.scan --freeze` prints those that teacher A's honest packets give. Nothing of the class ``direction``
-was looked at when they were chosen. Of B's honest packets one thing was: their logit margins were flagged while
-classes were pooled, so that margins are now taken within a class. B is no untouched test any more.
+`python -m bench.scan --freeze --honest 120` prints those that teacher A's honest packets give. Nothing of the class
+``direction`` was looked at when they were chosen. Of B's honest packets one thing was, long ago: their logit margins
+were flagged while classes were pooled, so that margins are taken within a class. B is no untouched test.
 """
 
 import argparse
@@ -16,9 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import planting
+from bench import planting, texts
 from bench.harvest import Harvest
-from bench.payloads import DISGUISES, INJECTIONS, PERSONAL, SECRETS, benign
 from bench.smuggle import smuggled
 from bench.traits import LOWER, UPPER, frozen
 from m2kt.packet import Packet
@@ -28,7 +27,6 @@ from m2kt.scan import Outcome, Policy, scan
 from m2kt.scan.check import view
 from m2kt.scan.drift import Grounding, grounding_of, readings
 from m2kt.scan.policy import DomainRules
-from m2kt.scan.text import hits
 from m2kt.signing import sign_packet
 from m2kt.signing.keys import generate
 
@@ -159,23 +157,6 @@ def _seconds(work: Callable[[], object], rounds: int) -> float:
     return min(taken)
 
 
-def texts() -> dict[str, object]:
-    """What the text check finds of payloads written without sight of it, and flags of honest texts."""
-    payloads = (*INJECTIONS, *SECRETS, *PERSONAL)
-    found = {
-        name: sum(any(hits(disguise(text))) for text in payloads) / len(payloads)
-        for name, disguise in DISGUISES.items()
-    }
-    honest = [any(hits(text)) for text in benign()]
-    return {
-        "text_recall": round(sum(found.values()) / len(found), 4),
-        "text_recall_by_disguise": {name: round(each, 4) for name, each in found.items()},
-        "text_fpr": round(sum(honest) / len(honest), 5),
-        "payloads": len(payloads) * len(DISGUISES),
-        "benign_texts": len(honest),
-    }
-
-
 def measure(honest: int, attacks: int, seed: int) -> dict[str, object]:
     """Recall by class, the share of honest packets flagged, and what cannot be found."""
     trial = Trial.of(TEACHER_B, SECOND, seed)
@@ -188,7 +169,7 @@ def measure(honest: int, attacks: int, seed: int) -> dict[str, object]:
         "undetectable_flips_flagged": share(trial.flipped(trial.alone), attacks),
         "honest": honest,
         "attacks_per_class": attacks,
-        **texts(),
+        **texts.measure(),
         "scan_vs_sha256": round(throughput(sample), 6),
         "bytes": len(sample),
     }

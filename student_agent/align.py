@@ -31,6 +31,7 @@ from student_agent.isolation import isolate
 from student_agent.losses import Lambdas, lambdas_of
 from student_agent.memory import ConceptMemory, trained_parameters
 from student_agent.projection import keep_safe, keep_shared, project, require_safe, share_anchors
+from student_agent.safety import HARM, harm_of
 from student_agent.specs import check_spec
 from student_agent.training import Schedule, train
 from student_agent.vocabulary import Vocabulary, learn_vocabulary
@@ -38,7 +39,7 @@ from student_agent.vocabulary import Vocabulary, learn_vocabulary
 FLOOR = 0.5
 """Least share of the packet's chains that the student's tokenizer must be able to follow."""
 
-OPTIONS = ("cal", "lambdas", "deny")
+OPTIONS = ("cal", "lambdas", "deny", "harm")
 """What an alignment may be told beside its schedule."""
 
 REQUIRED = ("packet", "trust", "model", "out")
@@ -48,7 +49,8 @@ OPTIONAL = ("device", "threads", "schedule", *OPTIONS, "domain")
 def run(spec: dict[str, Any]) -> dict[str, Any]:
     """Spec: ``packet`` file, ``trust`` directory or public key file, ``model`` directory, ``out`` directory; optional
     ``device``, ``threads``, ``schedule`` (fields of `Schedule`), ``cal`` (fields of `Cal`), ``lambdas`` (of `Lambdas`),
-    ``deny`` (symbols that no concept may say), ``domain`` (the only one that is wanted: name or name@version)."""
+    ``deny`` (symbols that no concept may say), ``harm`` (score of the classifier of harmful texts above which a symbol
+    is not taught), ``domain`` (the only one that is wanted: name or name@version)."""
     # 1. isolation
     isolate()
     check_spec(spec, REQUIRED, OPTIONAL)
@@ -102,6 +104,8 @@ class Options:
     cal: Cal = field(default_factory=Cal)
     lambdas: Lambdas = field(default_factory=Lambdas)
     deny: tuple[str, ...] = ()
+    harm: float = HARM
+    """Score of `m2kt.scan.harm` above which a symbol is not taught; 1 asks no classifier."""
 
 
 def align(
@@ -115,8 +119,8 @@ def align(
     _require_coverage(vocabulary)
     anchors = share_anchors(knowledge, vocabulary)
     knowledge, came = keep_shared(knowledge, anchors), len(knowledge.centroids)
-    knowledge, shared = keep_safe(knowledge, anchors, options.deny), len(knowledge.centroids)
-    projection = project(lm, knowledge, anchors, options.cal, options.lambdas, options.deny)
+    knowledge, shared = keep_safe(knowledge, anchors, options.deny, options.harm), len(knowledge.centroids)
+    projection = project(lm, knowledge, anchors, options.cal, options.lambdas, options.deny, options.harm)
     memory = assemble(lm, knowledge, vocabulary, projection)
     prober = Prober(lm, knowledge, vocabulary, projection)
     losses = train(
@@ -167,7 +171,8 @@ def options_of(spec: dict[str, Any]) -> Options:
     deny = spec.get("deny", ())
     if not isinstance(deny, list | tuple) or not all(isinstance(each, str) and each for each in deny):
         raise UsageError(f"deny must be a list of symbols, not {deny!r}")
-    return Options(cal_of(spec.get("cal", {})), lambdas_of(spec.get("lambdas", {})), tuple(deny))
+    harm = harm_of(spec.get("harm", HARM))
+    return Options(cal_of(spec.get("cal", {})), lambdas_of(spec.get("lambdas", {})), tuple(deny), harm)
 
 
 def schedule_of(given: dict[str, Any]) -> Schedule:

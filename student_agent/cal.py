@@ -43,14 +43,14 @@ class Cal:
 class Task:
     """What a map is fitted to: K concepts (K, d_T), whose centred logits on the A shared symbols are ``target`` (K, A);
     the student reads values through ``weight`` (A, d_S) and ``bias`` (A,). ``anchors`` (A, d_T) are the teacher's rows,
-    ``denied`` (A,) marks the symbols that must not be taught."""
+    ``penalty`` (A,) in [0, 1] is what each symbol costs: 1 where it must not be taught at all."""
 
     concepts: Tensor
     anchors: Tensor
     target: Tensor
     weight: Tensor
     bias: Tensor
-    denied: Tensor
+    penalty: Tensor
 
     def read(self, values: Tensor) -> Tensor:
         """Logits of ``values`` (K, d_S) through the student's head, (K, A)."""
@@ -60,7 +60,7 @@ class Task:
         """``lambda_1 L_align + lambda_4 L_safe`` (eq. 12, 18): the terms of eq. 19 that depend on the map alone."""
         read = self.read(values)
         align = l_align(read - read.mean(-1, keepdim=True), self.target)
-        return lambdas.align * align + lambdas.safe * l_safe(read, self.denied)
+        return lambdas.align * align + lambdas.safe * l_safe(read, self.penalty)
 
 
 class LowRank(nn.Module):

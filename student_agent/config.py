@@ -47,7 +47,7 @@ class Config:
     schedule: dict[str, Any] = field(default_factory=dict)
     """Fields of `student_agent.training.Schedule`."""
     alignment: dict[str, Any] = field(default_factory=dict)
-    """``cal``, ``lambdas`` and ``deny``: docs/transfer.md."""
+    """``cal``, ``lambdas``, ``deny`` and ``harm``: docs/transfer.md."""
     device: str = "auto"
     threads: int | None = None
     poll_seconds: float = 10.0

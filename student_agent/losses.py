@@ -55,12 +55,12 @@ def l_reason(class_logits: Tensor, classes: Tensor, pointers: Tensor, roles: Ten
     return which + where - log_probs.mean()
 
 
-def l_safe(read: Tensor, denied: Tensor) -> Tensor:
-    """Eq. 18, ``sum_i Penalty(g(c_i))``: the penalty of a concept is the probability mass that its logits on the shared
-    symbols, ``read`` (K, A), give to those that are ``denied`` (A,). It is 0 where nothing is."""
-    return denied_mass(read, denied).sum()
+def l_safe(read: Tensor, penalty: Tensor) -> Tensor:
+    """Eq. 18, ``sum_i Penalty(g(c_i))``: what a concept's logits on the shared symbols, ``read`` (K, A), give to each
+    of them, weighed by what it costs, ``penalty`` (A,) in [0, 1] (safety.py). It is 0 where nothing costs anything."""
+    return penalised_mass(read, penalty).sum()
 
 
-def denied_mass(read: Tensor, denied: Tensor) -> Tensor:
+def penalised_mass(read: Tensor, penalty: Tensor) -> Tensor:
     """What each concept's penalty is, (K,); eq. 17's set C_safe are those with (next to) none."""
-    return (read.softmax(-1) * denied.to(read.dtype)).sum(-1)
+    return (read.softmax(-1) * penalty.to(read.dtype)).sum(-1)

@@ -16,7 +16,8 @@ from m2kt.neural.models import LanguageModel
 from m2kt.packet.controls import decoded
 from m2kt.packet.knowledge import Knowledge
 from student_agent.cal import Cal, Form, Task, fit
-from student_agent.losses import Lambdas, denied_mass, l_align
+from student_agent.losses import Lambdas, l_align, penalised_mass
+from student_agent.safety import NO_LIMIT, penalty_of
 from student_agent.spelling import Variant
 from student_agent.vocabulary import Vocabulary
 
@@ -25,7 +26,7 @@ RIDGE = 1e-3
 LEAST_AGREEMENT = 0.9
 """Least share of concepts that must keep their symbol on the way."""
 SAFE_MASS = 0.05
-"""Most probability that a concept in C_safe (eq. 17) may give to denied symbols."""
+"""Most that a concept in C_safe (eq. 17) may cost: its probability of each symbol, weighed by the symbol's penalty."""
 
 
 @dataclass(frozen=True)
@@ -95,30 +96,28 @@ def only(knowledge: Knowledge, kept: np.ndarray[tuple[int], np.dtype[np.bool_]])
     return replace(knowledge, numbers=numbers[kept], **{name: getattr(knowledge, name)[kept] for name in names})
 
 
-def keep_safe(knowledge: Knowledge, anchors: Anchors, deny: Sequence[str]) -> Knowledge:
-    """Without the concepts that are not in C_safe (eq. 17): those that say a symbol which the student denies."""
-    if not deny:
+def keep_safe(knowledge: Knowledge, anchors: Anchors, deny: Sequence[str], harm: float = NO_LIMIT) -> Knowledge:
+    """Without the concepts that are not in C_safe (eq. 17): those that say a symbol which the student denies, or which
+    the classifier of harmful texts scores over ``harm``."""
+    penalty = penalty_of([knowledge.symbols[each] for each in anchors.strings], deny, harm)
+    if not penalty.any():
         return knowledge
     rows = list(anchors.rows)
     logits = knowledge.centroids.astype(np.float64) @ knowledge.anchors[rows].astype(np.float64).T
     read = torch.from_numpy(logits + knowledge.anchor_bias[rows])
-    kept = (denied_mass(read, denied_anchors(knowledge, anchors, deny)) <= SAFE_MASS).numpy()
+    kept = (penalised_mass(read, penalty) <= SAFE_MASS).numpy()
     if not kept.any():
+        costly = [knowledge.symbols[each] for each, cost in zip(anchors.strings, penalty.tolist(), strict=True) if cost]
         raise AlignmentRefused(
-            f"every concept of the packet says a symbol that is denied here ({', '.join(map(repr, deny))})",
-            hint="Refuse the packet, or deny less.",
+            f"every concept of the packet says a symbol that is denied here ({', '.join(map(repr, costly))})",
+            hint="Refuse the packet, or deny less (deny, harm).",
         )
     return only(knowledge, kept)
 
 
-def denied_anchors(knowledge: Knowledge, anchors: Anchors, deny: Sequence[str]) -> Tensor:
-    """Which of the shared symbols are denied, (A,)."""
-    return torch.tensor([knowledge.symbols[each] in deny for each in anchors.strings])
-
-
 def require_safe(projection: Projection, values: Tensor) -> None:
     """Eq. 17 once more, of what was trained (K, d_S): `AlignmentRefused` when a concept drifted to a denied symbol."""
-    mass = denied_mass(projection.task.read(values.cpu()), projection.task.denied)
+    mass = penalised_mass(projection.task.read(values.cpu()), projection.task.penalty)
     if float(mass.max()) > SAFE_MASS:
         raise AlignmentRefused(
             f"after training a concept gives {float(mass.max()):.2f} of its probability to denied symbols",
@@ -133,6 +132,7 @@ def project(
     cal: Cal | None = None,
     lambdas: Lambdas | None = None,
     deny: Sequence[str] = (),
+    harm: float = NO_LIMIT,
 ) -> Projection:
     """Map every concept; `AlignmentRefused` when too many lose their symbol in the student's width."""
     cal, lambdas = cal or Cal(), lambdas or Lambdas()
@@ -147,7 +147,7 @@ def project(
         target=target.float(),
         weight=weight.float(),
         bias=own_bias.float(),
-        denied=denied_anchors(knowledge, anchors, deny),
+        penalty=penalty_of([knowledge.symbols[each] for each in anchors.strings], deny, harm),
     )
     made = None if cal.form == Form.LINEAR else fit(task, cal, lambdas)
     fitted = made is None or lambdas.align > 0  # without eq. 12 (an ablation) the packet's own symbols say the answers

@@ -93,7 +93,7 @@ class Student:
     threads: int | None = None
     schedule: dict[str, Any] = field(default_factory=dict)
     alignment: dict[str, Any] = field(default_factory=dict)
-    """``cal``, ``lambdas`` and ``deny`` of `student_agent.align`."""
+    """``cal``, ``lambdas``, ``deny`` and ``harm`` of `student_agent.align`."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ A packet that a child wrote is published by the transaction that checks the fenc
 nothing remains.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -187,9 +187,10 @@ def in_child(
     job: str,
     spec: dict[str, Any],
     seconds: float | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Done:
     """``python -m module job`` on ``spec``, guarded by the job's lease; no longer than the job may take, or
-    ``seconds``."""
+    ``seconds``; ``env`` is added to its environment."""
     # The database's password and the broker's key are none of a job's business.
     hidden = dict.fromkeys(
         ("M2KT_DATABASE_URL", "M2KT_REDIS_URL", "M2KT_BROKER_KEY", "M2KT_BROKER_KEY_PEM", "M2KT_ADMIN_KEYS"), ""
@@ -205,7 +206,7 @@ def in_child(
             spec,
             on_progress=lease.report,
             log=log,
-            env={**hidden, **environment(bench.device, bench.visible)},
+            env={**hidden, **environment(bench.device, bench.visible), **(env or {})},
             timeout=min(filter(None, (seconds, time_limit(bench, held))), default=None),
             on_start=lambda pid: lease.guard(pid, log),
             lifeline=lease.lifeline,

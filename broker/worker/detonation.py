@@ -1,8 +1,9 @@
 """Detonation: a packet is tried on a small reference student before anybody else gets it.
 
-In child processes, as any alignment: the packet becomes a memory beside the student, and what the student says to a
-canary suite and a capability suite is compared before and after. What was measured goes to the scan's check
-`detonation`, and is signed. A child that crashed or took too long leaves no measurement: the scan is inconclusive.
+In child processes without a network, otherwise as any alignment: the packet becomes a memory beside the student, and
+what the student says to a canary suite and a capability suite is compared before and after. What was measured goes to
+the scan's check `detonation`, and is signed. A child that crashed or took too long leaves no measurement: the scan is
+inconclusive.
 
     M2KT_DETONATION/model/             a Hugging Face directory
     M2KT_DETONATION/canary.jsonl       checks whose answers no packet of any domain should change
@@ -27,6 +28,7 @@ from m2kt.agent.directory import digest
 from m2kt.errors import AlignmentRefused, UsageError
 from m2kt.files import disk_errors
 from m2kt.signing.keys import write_public
+from m2kt.solitude import SOLITARY
 
 SUITES = ("canary", "capability")
 
@@ -115,4 +117,4 @@ def _verify(
 
 def _run(bench: Bench, held: Claim, lease: Lease, job: str, spec: dict[str, Any]) -> Mapping[str, Any]:
     seconds = bench.settings.detonation_seconds
-    return in_child(bench, held, lease, "student_agent", job, spec, seconds).result
+    return in_child(bench, held, lease, "student_agent", job, spec, seconds, {SOLITARY: "1"}).result

@@ -32,8 +32,11 @@ from m2kt.files import disk_errors
 from m2kt.lifeline import LIFELINE, Lifeline
 from m2kt.scan import Decision, Outcome, Policy
 from m2kt.scan.check import KNOWLEDGE
+from m2kt.solitude import SOLITARY
 
 MAX_VERDICT_BYTES = 4 << 20
+MAX_FILES = 64
+"""Descriptors of a scan: it opens a packet, its references one by one, and modules."""
 
 
 @dataclass(frozen=True)
@@ -172,9 +175,10 @@ def _scan_environment(bench: Bench, lifeline: Lifeline) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "OPENBLAS_NUM_THREADS": "1",
         LIFELINE: f"{lifeline.patience:g}",
-        "M2KT_SCAN_NO_NETWORK": "1",
+        SOLITARY: "1",
         "M2KT_SCAN_MEMORY_MIB": str(bench.settings.scan_memory_mib),
         "M2KT_SCAN_SECONDS": f"{bench.settings.scan_seconds + 1:g}",
+        "M2KT_SCAN_FILES": str(MAX_FILES),
     }
 
 

@@ -25,6 +25,7 @@ from m2kt.errors import ChildFailed, M2KTError, OutOfMemory, ProgramMissing, Tim
 from m2kt.files import disk_errors
 from m2kt.lifeline import LIFELINE, Lifeline, watch
 from m2kt.memory import ran_out
+from m2kt.solitude import SOLITARY, cut_off
 
 GRACE_SECONDS = 5.0
 """Between TERM and KILL when a child is stopped."""
@@ -221,7 +222,10 @@ def progress(step: str, done: int, total: int) -> None:
 
 
 def run_job(job: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
-    """Run ``job`` on the spec from stdin as the child's main; returns the exit status."""
+    """Run ``job`` on the spec from stdin as the child's main, without a network where ``SOLITARY`` asks for that;
+    returns the exit status."""
+    if os.environ.get(SOLITARY) == "1":
+        cut_off()  # first: the lifeline, which comes with the spec, is a thread
     try:
         emit("result", **job(read_spec()))
     except M2KTError as error:

@@ -4,9 +4,9 @@
 
 ``--policy FILE`` decides by another policy, ``--tier NAME`` by another of its tiers, ``--reference FILE`` (repeatable)
 compares with a packet that is trusted more, ``--detonation FILE`` has what a reference student did with it. With
-M2KT_LIFELINE the scan ends when its stdin does; M2KT_SCAN_MEMORY_MIB and M2KT_SCAN_SECONDS bound what hostile bytes can
-make it use, and M2KT_SCAN_NO_NETWORK=1 takes its network away where the kernel lets a process do that. The kernel holds
-it to all of them, whatever the interpreter is busy with.
+M2KT_LIFELINE the scan ends when its stdin does; M2KT_SCAN_MEMORY_MIB, M2KT_SCAN_SECONDS and M2KT_SCAN_FILES bound what
+hostile bytes can make it use, and M2KT_NO_NETWORK=1 takes its network away where the kernel lets a process do that. The
+kernel holds it to all of them, whatever the interpreter is busy with.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from m2kt.lifeline import LIFELINE, watch
 from m2kt.packet import Packet, read_packet
 from m2kt.scan import Policy
 from m2kt.scan.report import report
-from m2kt.scan.solitude import cut_off
+from m2kt.solitude import SOLITARY, cut_off
 
 USAGE = 2
 
@@ -72,13 +72,14 @@ def _refuse(detail: str) -> int:
 
 def _confine(told: Mapping[str, str]) -> None:
     """Hold this process to what its environment allows it."""
+    if told.get(SOLITARY) == "1":
+        cut_off()  # first: the lifeline is a thread
     if LIFELINE in told:
         watch(told[LIFELINE])
-    if told.get("M2KT_SCAN_NO_NETWORK") == "1":
-        cut_off()
     for name, kind, unit in (
         ("M2KT_SCAN_MEMORY_MIB", resource.RLIMIT_AS, 1 << 20),
         ("M2KT_SCAN_SECONDS", resource.RLIMIT_CPU, 1),
+        ("M2KT_SCAN_FILES", resource.RLIMIT_NOFILE, 1),
     ):
         if name in told:
             most = int(float(told[name]) * unit) or 1

@@ -12,6 +12,7 @@ from m2kt.packet import Packet, PacketKind
 from m2kt.scan import drift
 from m2kt.scan.check import Subject, view
 from m2kt.scan.geometry import Geometry, Values
+from m2kt.scan.rules import rules_of
 from m2kt.scan.triggers import thin, unreachable
 from m2kt.scan.verdict import Finding, Weight
 
@@ -128,8 +129,7 @@ def _references(subject: Subject) -> Iterator[Packet]:
 
 
 def _canary(subject: Subject) -> tuple[tuple[drift.Grounding, str], ...]:
-    domain = subject.packet.manifest.domain
-    rules = subject.policy.domains.get(f"{domain.name}@{domain.version}") or subject.policy.domains.get(domain.name)
+    rules = rules_of(subject)
     return rules.canary if rules else ()
 
 

@@ -7,17 +7,20 @@ import pytest
 import torch
 
 from m2kt.errors import AlignmentRefused, OutOfMemory, UsageError
-from m2kt.neural.models import LanguageModel
+from m2kt.neural.models import LanguageModel, load
+from m2kt.packet.knowledge import Knowledge
 from student_agent import training
 from student_agent.align import Options, align, options_of
 from student_agent.aligned import AlignedStudent
 from student_agent.cal import Cal, Form, Task, cal_of, fit
-from student_agent.losses import Lambdas, denied_mass, l_safe, lambdas_of
+from student_agent.losses import Lambdas, l_safe, lambdas_of, penalised_mass
 from student_agent.projection import Projection, keep_safe, project, require_safe, share_anchors
+from student_agent.safety import HARM, NO_LIMIT, penalty_of
 from student_agent.training import Schedule
 from student_agent.vocabulary import learn_vocabulary
+from tests.models import silent_student
 from tests.small import small_knowledge
-from tests.student_agent.parts import PAIRS, SHORT, SUMS
+from tests.student_agent.parts import PAIRS, SHORT, SUMS, WORDS
 
 TRUTH = [str((a + b) % 3) for a, b in PAIRS]
 SMALL = {"rank": 4, "hidden": 16, "key": 8}
@@ -132,11 +135,11 @@ def test_without_its_reason_the_memory_learns_no_answer(student: LanguageModel) 
 
 
 def test_l_safe_is_the_probability_that_goes_to_what_is_denied() -> None:
-    read, denied = torch.tensor([[0.0, 1.0, 2.0], [5.0, 0.0, 0.0]]), torch.tensor([True, False, False])
+    read, costs = torch.tensor([[0.0, 1.0, 2.0], [5.0, 0.0, 0.0]]), torch.tensor([True, False, False])
     first = 1 / (1 + exp(1) + exp(2))
     second = exp(5) / (exp(5) + 2)
-    assert denied_mass(read, denied).tolist() == pytest.approx([first, second])
-    assert float(l_safe(read, denied)) == pytest.approx(first + second)
+    assert penalised_mass(read, costs).tolist() == pytest.approx([first, second])
+    assert float(l_safe(read, costs)) == pytest.approx(first + second)
     assert float(l_safe(read, torch.zeros(3, dtype=torch.bool))) == 0.0
 
 
@@ -150,11 +153,11 @@ def test_a_student_is_not_taught_what_it_denies(student: LanguageModel, form: Fo
 
 def test_l_safe_keeps_a_map_away_from_what_is_denied(student: LanguageModel) -> None:
     """A map that is fitted to concepts which say a denied symbol obeys whichever term weighs more."""
-    task = replace(projected(student, Cal()).task, denied=torch.tensor([False, True, False]))
+    task = replace(projected(student, Cal()).task, penalty=torch.tensor([False, True, False]))
     for safe, mass in ((0.0, 2.9), (1e3, 0.1)):
         torch.manual_seed(0)
         read = task.read(fit(task, Cal(Form.MLP, **SMALL), Lambdas(safe=safe))(task.concepts))
-        assert (float(denied_mass(read.detach(), task.denied).sum()) > 1) == (mass > 1)
+        assert (float(penalised_mass(read.detach(), task.penalty).sum()) > 1) == (mass > 1)
 
 
 def test_a_concept_that_drifted_to_what_is_denied_is_refused_after_training(student: LanguageModel) -> None:
@@ -189,6 +192,68 @@ class _Words:
 def test_what_is_denied_must_be_a_list_of_symbols(wrong: object) -> None:
     with pytest.raises(UsageError, match="deny"):
         options_of({"deny": wrong})
+
+
+# What is harmful (the soft part of Omega_safe)
+
+SLUR = "scum"
+
+
+def slurred() -> Knowledge:
+    """`small_knowledge` whose symbol for one is an insult."""
+    return replace(small_knowledge(), symbols=("0", SLUR, "2", "+", "="))
+
+
+@pytest.fixture(scope="module")
+def slurring(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
+    """A student that could write the insult."""
+    return load(silent_student(tmp_path_factory.mktemp("slurring"), (*WORDS, SLUR)))
+
+
+def test_a_symbol_costs_what_the_classifier_says_over_the_limit_and_nothing_below() -> None:
+    costs = penalty_of(("0", SLUR, "2"), ("2",), HARM).tolist()
+    assert costs[0] == 0.0
+    assert HARM < costs[1] <= 1.0
+    assert costs[2] == 1.0
+    assert penalty_of(("0", SLUR, "2"), ()).tolist() == [0.0, 0.0, 0.0], (
+        "the classifier is asked only where one says so"
+    )
+
+
+@pytest.mark.parametrize("form", [Form.LINEAR, Form.MLP])
+def test_a_student_is_not_taught_a_harmful_symbol(slurring: LanguageModel, form: Form) -> None:
+    """It says nothing there, as it did before; the rest it learns."""
+    sums = [each.replace("1", SLUR) for each in SUMS]
+    memory, report = align(slurring, slurred(), SHORT, Options(Cal(form, **SMALL)))
+    said = [each.strip() for each in AlignedStudent(slurring, (memory,)).write(sums, 4)]
+    assert said == ["" if each == "1" else each for each in TRUTH]
+    assert report["concepts_denied"] == 3
+
+
+def test_l_safe_pushes_a_map_away_from_a_harmful_symbol(slurring: LanguageModel) -> None:
+    """Fitted to concepts that say it, a map gives it the less the more lambda_4 weighs."""
+    knowledge = slurred()
+    anchors = share_anchors(knowledge, learn_vocabulary(knowledge, slurring.tokenizer, 0))
+    task = project(slurring, knowledge, anchors, harm=HARM).task
+    masses = []
+    for safe in (0.0, 1e3):
+        torch.manual_seed(0)
+        read = task.read(fit(task, Cal(Form.MLP, **SMALL), Lambdas(safe=safe))(task.concepts))
+        masses.append(float(read.detach().softmax(-1)[:, 1].sum()))
+    assert masses[0] > 2.5
+    assert masses[1] < 0.1
+
+
+def test_a_harmless_domain_is_taught_as_if_nobody_asked_the_classifier(student: LanguageModel) -> None:
+    (asked, _), (alone, _) = (align(student, small_knowledge(), SHORT, Options(harm=each)) for each in (HARM, NO_LIMIT))
+    assert all(torch.equal(a, b) for a, b in zip(asked.state_dict().values(), alone.state_dict().values(), strict=True))
+    assert torch.equal(asked.values, alone.values)
+
+
+@pytest.mark.parametrize("wrong", ["0.5", True, 0, -1, 1.5, float("nan"), None])
+def test_a_limit_of_harm_that_is_none_is_refused(wrong: object) -> None:
+    with pytest.raises(UsageError, match="harm must be a number"):
+        options_of({"harm": wrong})
 
 
 # Memory

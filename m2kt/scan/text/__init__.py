@@ -11,6 +11,7 @@ from m2kt.packet import Packet, PacketKind
 from m2kt.packet.knowledge import Element
 from m2kt.scan.check import Subject, view
 from m2kt.scan.text.injection import injections
+from m2kt.scan.text.learned import DECIPHERED, LIMIT, instructed
 from m2kt.scan.text.normal import readings
 from m2kt.scan.text.personal import personal
 from m2kt.scan.text.secrets import secrets
@@ -19,6 +20,8 @@ from m2kt.scan.verdict import Finding, Weight
 MAX_CHARS = 1 << 20
 """Of all texts together. A packet that says more is refused: nobody could review it."""
 MAX_REPORTED = 20
+PLAIN = 2
+"""Readings that are the text itself: as it stands, and without what nobody sees."""
 READERS: tuple[tuple[Callable[[str], Iterator[str]], Weight], ...] = (
     (secrets, Weight.FAULT),
     (personal, Weight.SUSPICION),
@@ -42,10 +45,12 @@ def texts(subject: Subject) -> Iterator[Finding]:
 
 def hits(text: str) -> Iterator[tuple[str, Weight]]:
     """What the readers find in a text and in everything that it may be a disguise of."""
-    for reading in readings(text):
+    for number, reading in enumerate(readings(text)):
         for reader, weight in READERS:
             for what in reader(reading):
                 yield what, weight
+        for what in instructed(reading, LIMIT if number < PLAIN else DECIPHERED):
+            yield what, Weight.SUSPICION
 
 
 def texts_of(packet: Packet) -> Iterator[tuple[str, str]]:

@@ -1,12 +1,15 @@
 """Texts that tell a reader what to do: instructions to a language model, to a reviewer, to a shell or a page.
 
-Words are looked up by kind, and kinds must stand close together in the order that makes an instruction (words.py).
+Three readers, each enough by itself: words of certain kinds that follow one another closely (words.py), turns of phrase
+(phrases.py), and a classifier for what is worded otherwise (learned.py).
 """
 
 import re
 from collections.abc import Iterator
 
-from m2kt.scan.text.words import ORDERS, PHRASES, words
+from m2kt.scan.text.phrases import PHRASES
+from m2kt.scan.text.vocabulary import parted
+from m2kt.scan.text.words import ORDERS
 
 WINDOW = 9
 """Words within which the parts of an instruction stand."""
@@ -16,12 +19,14 @@ _WORD = re.compile(r"[^\W_]+", re.UNICODE)
 
 def injections(text: str) -> Iterator[str]:
     """What the text tries on whoever reads it."""
-    said = [part for each in _WORD.findall(text) for part in _parted(each.casefold())]
+    found = _WORD.findall(text)
+    said = [part for each in found for part in parted(each.casefold())]
     for what, (first, *rest) in ORDERS.items():
         if any(_follow(said, at, rest) for at, word in enumerate(said) if word in first):
             yield what
+    spaced = " ".join(said) if len(said) > len(found) else None
     for what, phrase in PHRASES.items():
-        if phrase.search(text):
+        if phrase.search(text) or (spaced and phrase.search(spaced)):
             yield what
 
 
@@ -35,20 +40,3 @@ def _follow(said: list[str], start: int, kinds: list[frozenset[str]]) -> bool:
             return False
         at += 1
     return True
-
-
-LONG = 20
-"""Letters from which on a word is taken for several without spaces."""
-_JOINTS = words("you are now act as pretend be system role task from on mode developer new")
-_KNOWN = sorted(
-    {word for kinds in ORDERS.values() for kind in kinds for word in kind if len(word) > 2 and word.isascii()}
-    | _JOINTS,
-    key=len,
-    reverse=True,
-)
-_PARTS = re.compile("|".join(_KNOWN))
-
-
-def _parted(word: str) -> list[str]:
-    """The words that a long run of letters is made of, as far as they matter here."""
-    return [word] if len(word) < LONG else [word, *_PARTS.findall(word)]

@@ -108,7 +108,7 @@ def test_nobody_gets_a_byte_before_the_verdict(live, bench, keys, ledger):
 
 def test_a_scan_has_no_network():
     code = (
-        "import socket\nfrom m2kt.scan.solitude import cut_off\ncut_off()\n"
+        "import socket\nfrom m2kt.solitude import cut_off\ncut_off()\n"
         "try:\n    socket.create_connection(('127.0.0.1', 1), 1)\n"
         "except ConnectionRefusedError: print('reached')\nexcept OSError as error: print('none')"
     )

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from m2kt.agent.child import Progress, run_child
 from m2kt.agent.memory import oom_kills, vram_used_mib
 from m2kt.errors import ChildFailed, ExtractionRefused, OutOfMemory, UsageError
 from m2kt.lifeline import Lifeline
+from m2kt.solitude import SOLITARY
 
 HEAD = """
 import json, os, signal, subprocess, sys, time
@@ -325,3 +327,20 @@ def test_a_child_works_on_as_long_as_its_parent_beats(run: Run) -> None:
         done.set()
         thread.join()
     lifeline.beat()  # nobody is there: no harm
+
+
+def test_a_child_that_is_to_be_alone_reaches_nobody(tmp_path: Path) -> None:
+    """Somebody listens; only the child of the two that was not cut off gets through."""
+    body = """
+import socket
+try:
+    socket.create_connection(("127.0.0.1", spec["port"]), 5)
+except OSError:
+    return {"reached": False}
+return {"reached": True}
+"""
+    env = module(tmp_path, body.strip())
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        spec = {"port": server.getsockname()[1]}
+        reached = [run_child("a_job", "work", spec, env={**env, **more})["reached"] for more in ({}, {SOLITARY: "1"})]
+    assert reached == [True, False]

@@ -49,3 +49,10 @@ def test_a_scan_gets_no_more_memory_than_it_was_given(packet: Path) -> None:
 def test_the_kernel_ends_a_scan_that_burns_time(packet: Path) -> None:
     with start(packet, "[None for _ in iter(int, 1)]", M2KT_SCAN_SECONDS="1") as scan:
         assert scan.wait(30) in (-signal.SIGKILL, -signal.SIGXCPU)
+
+
+def test_a_scan_opens_no_more_files_than_it_was_given(packet: Path) -> None:
+    with start(packet, "[open('/dev/null') for _ in range(100)]", M2KT_SCAN_FILES="64") as scan:
+        _, said = scan.communicate(timeout=20)
+    assert scan.returncode == 2, "no verdict, so nothing is cleared"
+    assert b"Too many open files" in said

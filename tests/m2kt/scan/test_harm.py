@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from m2kt.scan import Decision, Outcome, Policy, scan
-from m2kt.scan.harm import LONGEST, penalties, scores
+from m2kt.scan.harm import penalties, scores
+from m2kt.scan.policy import Thresholds
+from m2kt.scan.text.ngrams import LONGEST, PIECE
 from m2kt.signing import sign_packet
 from m2kt.signing.keys import generate
 from tests.small import packet_of, small_knowledge
@@ -45,14 +47,28 @@ def test_the_penalty_is_a_number_from_nought_to_one_per_symbol():
     assert penalties([]).shape == (0,)
 
 
+@pytest.mark.parametrize(
+    "symbols",
+    [
+        (*"0123456789abcdefTF", *"+-*&|^#=:;,.()[]{}<>"),
+        ("MAX", "MIN", "MED", "SM", "[MAX", "]", "even", "odd", "zero", "yes", "no", "true", "false", "if", "then"),
+        ("red", "green", "blue", "left", "right", "cat", "dog", "pig", "cow", "snake", "worm", "doctor", "patient"),
+    ],
+)
+def test_symbols_of_harmless_domains_are_under_the_limit(symbols):
+    assert (penalties(symbols) <= Thresholds().harm).all()
+
+
 def test_a_long_text_is_as_harmful_as_its_worst_piece():
-    piece = (WORDS[0] + " ").ljust(LONGEST, ".")
-    assert scores(["." * LONGEST + piece])[0] == pytest.approx(scores(["." * LONGEST, piece]).max())
+    chatter = "the bus leaves at nine and comes back at five " * PIECE
+    assert scores([WORDS[0]])[0] > 0.9
+    assert scores([chatter + WORDS[0] + " " + chatter])[0] > 10 * scores([chatter])[0]
 
 
 @pytest.mark.nightly
 def test_the_weights_follow_from_the_training():
-    from bench.harm import train
+    from bench.harm_texts import training
+    from bench.regression import fit
     from m2kt.scan.harm import _weights
 
-    assert np.allclose(train(), _weights(), atol=1e-4)
+    assert np.allclose(fit(*zip(*training(), strict=True)), _weights(), atol=0.02)

@@ -115,6 +115,12 @@ def test_a_canary_contradicts_a_flip_and_agrees_with_the_rest():
     )
 
 
+def test_a_canary_of_every_domain_counts_where_the_policy_names_no_other():
+    policy = replace(POLICY, domains={"*": DomainRules(canary=((("2", "8"), "a"),))})
+    assert outcomes(packet_of(large_knowledge()), policy=policy)["drift"] is Outcome.PASS
+    assert "otherwise than the canary" in evidence(packet_of(flip(large_knowledge(), 40, 3)), "drift", policy=policy)
+
+
 def test_a_version_that_declares_more_mantissa_bits_than_before_is_suspicious():
     before, later = packet_of(large_knowledge(), bits=8), packet_of(large_knowledge(1), version="2.0.0", bits=10)
     assert "declares 10 mantissa bits, add/sixteen@1.0.0 did with 8" in evidence(later, "drift", before)

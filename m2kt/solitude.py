@@ -8,12 +8,17 @@ import ctypes
 import os
 import socket
 
+SOLITARY = "M2KT_NO_NETWORK"
+"""Set to 1 for children that are to have no network."""
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 
 
 def cut_off() -> bool:
-    """Leave the network; True when the kernel enforces it, False when only this interpreter does."""
+    """Leave the network; True when the kernel enforces it, False when only this interpreter does.
+
+    To be called before the process has threads: a process that has some may make no user namespace.
+    """
     library = ctypes.CDLL(None, use_errno=True)
     for flags in (CLONE_NEWNET, CLONE_NEWNET | CLONE_NEWUSER):
         if os.name == "posix" and hasattr(library, "unshare") and library.unshare(flags) == 0:
