@@ -27,7 +27,8 @@ def missing(modules: tuple[str, ...]) -> list[str]:
 def package(name: str) -> Path:
     """The directory of an installed package, which is not imported."""
     found = find_spec(name)
-    assert found and found.origin, f"{name} is not installed: make real"
+    assert found is not None, f"{name} is not installed: make real"
+    assert found.origin is not None
     return Path(found.origin).parent
 
 
