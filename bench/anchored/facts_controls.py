@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from bench.anchored import facts, sources
 from bench.anchored.facts_student import answers, build, make_student, teach
 from bench.anchored.task import Row
 from m2kt.errors import M2KTError
-from m2kt.neural.encoders import Pool, Reading
 from m2kt.packet import controls
 from m2kt.packet.knowledge import Knowledge
 
@@ -36,7 +34,7 @@ def measure(seed: int) -> dict[str, Row]:
 
 
 def _taught(knowledge: Knowledge, student: Path, seed: int, items: int) -> Row:
-    packet = build(knowledge, _teacher(), knowledge.support.sum())
+    packet = build(knowledge, sources.described(sources.smollm2), int(knowledge.support.sum()))
     try:
         found = teach(packet, student, seed)
     except M2KTError as error:  # a control may be refused: it taught nothing
@@ -45,8 +43,3 @@ def _taught(knowledge: Knowledge, student: Path, seed: int, items: int) -> Row:
         key: found.report[key] for key in ("agreement", "residual", "coverage", "longest_symbol")
     }
     return Row(found.after, {**told, "ledger": dict(packet.manifest.ledger)})
-
-
-@cache
-def _teacher() -> Any:
-    return sources.described(sources.smollm2(Reading(Pool.LAST)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-DRAWS = 2000
+DRAWS = 1000
 
 Right = NDArray[np.bool_]
 

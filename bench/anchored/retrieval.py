@@ -116,9 +116,9 @@ def ndcg(queries: States, documents: States, relevant: NDArray[np.bool_]) -> NDA
     """nDCG at `DEPTH` of every query, by cosine, (Q,)."""
     unit = [each / np.maximum(np.linalg.norm(each, axis=1, keepdims=True), 1e-12) for each in (queries, documents)]
     ranked = np.argsort(-(unit[0] @ unit[1].T), axis=1, kind="stable")[:, :DEPTH]
-    discount = 1 / np.log2(np.arange(2, DEPTH + 2))
+    discount = 1 / np.log2(np.arange(2, ranked.shape[1] + 2))
     gained = (np.take_along_axis(relevant, ranked, 1) * discount).sum(1)
-    best = np.array([discount[: min(DEPTH, count)].sum() for count in relevant.sum(1)])
+    best = np.array([discount[:count].sum() for count in relevant.sum(1)])
     score: NDArray[np.float64] = gained / best
     return score
 

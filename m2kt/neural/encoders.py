@@ -54,7 +54,8 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class Reading:
-    """``layer``: hidden layer, -1 the last; ``prompt``: what a text is put into, at ``{}``."""
+    """``layer``: what comes to this layer (0: the embeddings), -1 the model's last states; ``prompt``: what a text is
+    put into, at ``{}``."""
 
     pool: Pool = Pool.MEAN
     layer: int = -1
@@ -62,6 +63,15 @@ class Reading:
 
     def __str__(self) -> str:
         return f"{self.pool} of layer {self.layer}, prompt {self.prompt!r}"
+
+
+class _Enough(Exception):
+    def __init__(self, states: Tensor) -> None:
+        self.states = states
+
+
+def _enough(_: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+    raise _Enough(given[0] if given else named["hidden_states"])
 
 
 @dataclass(frozen=True)
@@ -96,10 +106,25 @@ class TextEncoder:
     @torch.inference_mode()
     def _pass(self, asked: list[str]) -> States:
         batch = self.tokenizer(asked, return_tensors="pt", padding=True, truncation=True, max_length=256)
-        ids, mask, deep = batch["input_ids"], batch["attention_mask"], self.reads.layer != -1
-        out = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=deep)
-        states = out.hidden_states[self.reads.layer] if deep else out.last_hidden_state  # (B, T, d)
-        return pooled(states.float(), mask, self.reads.pool).numpy()
+        states = self._states(batch["input_ids"], batch["attention_mask"])
+        return pooled(states.float(), batch["attention_mask"], self.reads.pool).numpy()
+
+    def _states(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, d). For a layer inside, the rest of the model is not run."""
+        if self.reads.layer == -1:
+            last: Tensor = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
+            return last
+        blocks = max((each for each in self.model.modules() if isinstance(each, nn.ModuleList)), key=len)
+        if not 0 <= self.reads.layer < len(blocks):
+            raise ModelError(f"{self.name} has the layers 0 to {len(blocks) - 1}, and -1 for its last states")
+        stop = blocks[self.reads.layer].register_forward_pre_hook(_enough, with_kwargs=True)
+        try:
+            self.model(input_ids=ids, attention_mask=mask)
+        except _Enough as found:
+            return found.states
+        finally:
+            stop.remove()
+        raise ModelError(f"{self.name} never came to its layer {self.reads.layer}")
 
     def describe(self) -> Teacher:
         family = str(self.model.config.model_type)

@@ -36,6 +36,15 @@ def test_layer_and_prompt_are_part_of_the_reading(directory):
     assert plain.describe().family == "gpt2"
 
 
+def test_a_layer_inside_is_what_the_whole_model_shows_there(directory):
+    encoder = text_encoder(directory, Reading(layer=1))
+    batch = encoder.tokenizer(["the dark green"], return_tensors="pt")
+    whole = encoder.model(**batch, output_hidden_states=True).hidden_states[1]
+    assert np.allclose(encoder.encode(["the dark green"])[0], whole[0].mean(0).numpy(), atol=1e-6)
+    with pytest.raises(ModelError, match="layers 0 to 1"):
+        text_encoder(directory, Reading(layer=2)).encode(["red"])
+
+
 @pytest.mark.parametrize("left", [True, False])
 def test_padding_counts_for_nothing_on_either_side(left):
     states = torch.arange(8.0).view(1, 4, 2)
