@@ -1,6 +1,6 @@
 """Pretrained models teach others through public anchors: word valence, facts, real images, a smaller encoder.
 
-    python -m bench.real --json [--seeds 5] [--only valence digits facts encoder] [--rows FILE]
+    python -m bench.real --json [--seeds 5] [--only valence digits facts encoder] [--rows FILE] [--report FILE]
 
 Needs the extras `real` and `vision` (`make real`); what is missing is null. Every seed splits anew and trains teacher
 heads, students and concepts anew; test items are report pools that no choice was made on. docs/real.md has the tables.
@@ -17,6 +17,7 @@ heads, students and concepts anew; test items are report pools that no choice wa
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from typing import Any
 import torch
 
 from bench.anchored import sources
+from bench.anchored.report import markdown
 
 Json = dict[str, Any]
 KEYS = (
@@ -93,12 +95,15 @@ def main() -> int:
     arguments.add_argument("--json", action="store_true", help="one line of JSON")
     arguments.add_argument("--seeds", type=int, default=SEEDS)
     arguments.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
-    arguments.add_argument("--rows", type=Path, help="file for all rows, as JSON")
+    arguments.add_argument("--rows", type=Path, help="file of all rows, as JSON")
+    arguments.add_argument("--report", type=Path, help="file for the tables, as Markdown")
     wanted = arguments.parse_args()
     torch.set_num_threads(1)
     told = measure(wanted.only, wanted.seeds)
     if wanted.rows:
         wanted.rows.write_text(json.dumps(told["rows"], indent=1) + "\n", encoding="utf-8")
+    if wanted.report:
+        wanted.report.write_text(markdown(told["rows"], time.process_time()), encoding="utf-8")
     found = {key: told.get(key) for key in KEYS}
     print(json.dumps(found) if wanted.json else "\n".join(f"{name:20} {value}" for name, value in found.items()))
     return 0

@@ -67,7 +67,7 @@ def fit(source: NDArray[np.floating], target: NDArray[np.floating], seed: int = 
     best = int(errors.argmin())
     whole = float(((y - y.mean(0)) ** 2).sum())
     (weight,) = _solve((x - x.mean(0)) / scale, y - y.mean(0), (GRID[best],))
-    explained = 1 - errors[best] / max(whole, 1e-300)
+    explained = float(1 - errors[best] / max(whole, 1e-300))
     return Fit(x.mean(0), scale, weight, y.mean(0), held[best], GRID[best], explained)
 
 

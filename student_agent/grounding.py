@@ -59,18 +59,22 @@ def ground(
     direction: Direction = Direction.TO_STUDENT,
     seed: int = 0,
     force: bool = False,
+    carried: Fit | None = None,
 ) -> Grounded:
     """Fit on the anchors, whose states are the teacher's in ``paired`` and the student's ``own`` (n, d_S); learn the
-    head. `AlignmentRefused` for anchors off the domain or a poor fit, unless ``force`` (for controls)."""
+    head. `AlignmentRefused` for anchors off the domain or a poor fit, unless ``force`` (for controls). ``carried`` is a
+    fit on the same anchors in the same direction that was made before."""
     theirs = paired.states.astype(np.float64)
     if knowledge.centroids.shape[1] != theirs.shape[1]:
         raise AlignmentRefused(f"concepts are {knowledge.centroids.shape[1]} wide, anchors {theirs.shape[1]}")
     away = distance(knowledge.centroids, theirs, seed)
-    carried = fit(own, theirs, seed) if direction != Direction.TO_STUDENT else fit(theirs, own, seed)
+    if carried is None:
+        carried = fit(theirs, own, seed) if direction == Direction.TO_STUDENT else fit(own, theirs, seed)
     if not force:
         require_near(away)
         require_fit(carried)
-    report = {"explained": carried.explained, "residual": 1 - carried.explained, "ridge": carried.ridge, "away": away}
+    explained = float(carried.explained)
+    report = {"explained": explained, "residual": 1 - explained, "ridge": carried.ridge, "away": away}
     if direction == Direction.RELATIVE:
         return Grounded(learn_relative(knowledge, theirs, seed), direction, np.asarray(own), knowledge.symbols, report)
     head = learn(knowledge, carried, direction, seed)

@@ -16,9 +16,9 @@ from torch.nn import functional as F  # noqa: N812 - torch's own convention
 from m2kt.packet.static import StaticKnowledge
 from student_agent.anchoring import Fit, Rows, relative
 
-SAMPLES = 20_000
+SAMPLES = 8_000
 DECAY = 1e-3
-ITERATIONS = 120
+ITERATIONS = 60
 
 
 class Direction(StrEnum):

@@ -76,15 +76,14 @@ class Read:
 
 
 @cache
-def teacher_reads(held_out: bool = False) -> Read:
-    """States at the last word of every prompt; ``held_out`` reads those templates instead."""
+def teacher_reads() -> Read:
+    """States at the last word of every prompt of extraction."""
     encoder = sources.smollm2(Reading(Pool.LAST))
     width = encoder.model.config.hidden_size
     parts, truth, classes, number = [], [], [], {name: place for place, name in enumerate(objects())}
     for relation_number, each in enumerate(relations()):
-        texts = each.held_out if held_out else each.templates
-        asked = [filled(text, subject) for subject in each.facts for text in texts]
-        parts.append(encoded(encoder, asked, sources.CACHE).reshape(len(each.facts), len(texts), width))
+        asked = [filled(text, subject) for subject in each.facts for text in each.templates]
+        parts.append(encoded(encoder, asked, sources.CACHE).reshape(len(each.facts), len(each.templates), width))
         truth += [number[name] for name in each.facts.values()]
         classes += [relation_number] * len(each.facts)
     states = np.concatenate(parts)
@@ -194,16 +193,14 @@ def chance() -> float:
 
 
 def described(read: Read) -> dict[str, Any]:
-    """What the teacher knows of each list: as concepts, and prompt by prompt, in and out of extraction."""
-    held = teacher_reads(held_out=True)
+    """What the teacher knows of each list: prompt by prompt, and as concepts."""
     told: dict[str, Any] = {"facts": len(read.truth), "objects": len(objects())}
     for number, each in enumerate(relations()):
         own = read.classes == number
-        single, unseen = (part.says(part.states[own]) == read.truth[own, None] for part in (read, held))
+        single = read.says(read.states[own]) == read.truth[own, None]
         told[each.name] = {
             "facts": int(own.sum()),
             "raw_concepts": round(float((read.says(read.centroids[own]) == read.truth[own]).mean()), 4),
             "single_prompts": round(float(single.mean()), 4),
-            "held_out_prompts": round(float(unseen.mean()), 4),
         }
     return told

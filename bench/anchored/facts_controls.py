@@ -15,20 +15,19 @@ from m2kt.packet import controls
 from m2kt.packet.knowledge import Knowledge
 
 
-def measure(seed: int) -> dict[str, Row]:
-    """The student before, with the packet, and with every control."""
+def measure(seed: int, controlled: bool) -> dict[str, Row]:
+    """The student before and with the packet; if ``controlled``, with every other packet, too."""
     read = facts.teacher_reads()
     whole = facts.knowledge(read)
     with tempfile.TemporaryDirectory() as directory:
         student = make_student(Path(directory) / "student", seed)
         rows = {"student before": Row(answers(student, None), {})}
-        variants: dict[str, Knowledge] = {
-            "packet": whole,
+        others: dict[str, Knowledge] = {
             "answers-only": controls.answers_only(whole),
             "control: shuffled concepts": controls.shuffled(whole, seed),
             "control: random C": controls.random(whole, seed),
         }
-        for name, knowledge in variants.items():
+        for name, knowledge in ({"packet": whole} | (others if controlled else {})).items():
             rows[name] = _taught(knowledge, student, seed, len(rows["student before"].right))
     return rows
 

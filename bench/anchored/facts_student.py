@@ -26,15 +26,14 @@ from student_agent.artifact import load_student
 from student_agent.checks import Check, is_right
 
 WIDTH, LAYERS, VOCABULARY = 256, 2, 1500
-FORM_STEPS, BATCH, ALIGN_STEPS = 500, 48, 300
+FORM_STEPS, BATCH, ALIGN_STEPS = 300, 32, 200
 EXTRA_TOKENS = 14
 
 
 @dataclass(frozen=True)
 class Taught:
-    """Answers on held-out templates: which were right, before and after, and what alignment told."""
+    """Which answers on held-out templates were right, and what alignment told."""
 
-    before: NDArray[np.bool_]
     after: NDArray[np.bool_]
     report: dict[str, Any]
 
@@ -55,7 +54,7 @@ def make_student(directory: Path, seed: int, width: int = WIDTH, steps: int = FO
         eos_token_id=0,
     )
     model = GPT2LMHeadModel(config)
-    optimiser = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=0.01)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
         batch = [texts[each] for each in rng.integers(len(texts), size=BATCH)]
@@ -99,7 +98,7 @@ def teach(packet: Packet, student: Path, seed: int, steps: int = ALIGN_STEPS) ->
     with _signed(packet) as (root, spec):
         spec |= {"model": str(student), "out": str(root / "memory"), "device": "cpu", "threads": 1}
         report = run_child("student_agent", "align", {**spec, "schedule": {"steps": steps, "seed": seed}})
-        return Taught(answers(student, None), answers(student, root / "memory"), report)
+        return Taught(answers(student, root / "memory"), report)
 
 
 @contextmanager

@@ -15,12 +15,12 @@ from bench.anchored.travel import Source, Travel, travel
 from m2kt.neural.encoders import States
 from m2kt.packet.anchors import AnchorStates
 from m2kt.packet.static import StaticKnowledge
-from student_agent.anchoring import fit
-from student_agent.grounding import ground
+from student_agent.anchoring import FARTHEST, LEAST_EXPLAINED, Fit, fit
+from student_agent.grounding import Grounded, ground
 from student_agent.head import Direction, Head, one_hot, train
 from teacher_agent.static import concepts
 
-DECAYS = (1e-4, 1e-3, 1e-2, 1e-1)
+DECAYS = (1e-3, 1e-2, 1e-1)
 COUNTS = (10, 100, 1000)
 HEADLINE = 1000
 
@@ -54,73 +54,95 @@ class Row:
     told: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Stage:
+    """What the rows of one seed share: the teacher's head, what travelled, and the fits on the true anchors."""
+
+    parts: Split
+    symbols: tuple[str, ...]
+    seed: int
+    head: Head
+    sent: Travel
+    fits: Mapping[Direction, Fit]
+
+    def taught(
+        self, knowledge: StaticKnowledge, direction: Direction = Direction.TO_STUDENT, force: bool = False, **told: Any
+    ) -> Row:
+        """A student that was grounded on the true anchors."""
+        made = ground(
+            knowledge, self.sent.paired, self.parts.anchors.student, direction, self.seed, force, self.fits[direction]
+        )
+        return _judged(self.parts, knowledge, made, told)
+
+    def misled(self, paired: AnchorStates, own: States) -> Row:
+        """A student that was grounded on others; what would have refused it is told, and overruled."""
+        made = ground(self.sent.knowledge, paired, own, Direction.TO_STUDENT, self.seed, force=True)
+        return _judged(self.parts, self.sent.knowledge, made, {})
+
+
 def measure(parts: Split, symbols: tuple[str, ...], seed: int) -> dict[str, Row]:
     """All rows of one seed."""
     head = tuned(parts.train.teacher, one_hot(parts.train.labels, len(symbols)), seed)
-    made = {
-        count: concepts(parts.probes.teacher, head.answers(parts.probes.teacher), symbols, count, seed)
-        for count in COUNTS
-    }
-    sent = travel(made[HEADLINE], parts.anchors.teacher, parts.source, len(parts.probes.teacher), seed)
-    rows = {"teacher": _row(parts, head.answers(parts.test.teacher))}
-    rows |= _ceilings(parts, symbols, head, seed)
-    rows["packet"] = _taught(parts, sent.knowledge, sent.paired, seed, told={"ledger": sent.ledger})
+    asked = parts.probes.teacher
+    made = {count: concepts(asked, head.answers(asked), symbols, count, seed) for count in COUNTS}
+    sent = travel(made[HEADLINE], parts.anchors.teacher, parts.source, len(asked), seed)
+    theirs, own = sent.paired.states, parts.anchors.student
+    back = fit(own, theirs, seed)
+    fits = {Direction.TO_STUDENT: fit(theirs, own, seed), Direction.TO_TEACHER: back, Direction.RELATIVE: back}
+    stage = Stage(parts, symbols, seed, head, sent, fits)
+    rows = {"teacher": _row(parts, head.answers(parts.test.teacher)), **_ceilings(stage)}
+    rows["packet"] = stage.taught(sent.knowledge, ledger=sent.ledger)
     for direction in (Direction.TO_TEACHER, Direction.RELATIVE):
-        rows[direction] = _taught(parts, sent.knowledge, sent.paired, seed, direction)
+        rows[f"packet, {direction}"] = stage.taught(sent.knowledge, direction)
     for count in COUNTS[:-1]:
-        rows[f"packet, K={count}"] = _taught(parts, made[count], sent.paired, seed)
-    return rows | _controls(parts, sent, seed)
+        rows[f"packet, K={count}"] = stage.taught(made[count])
+    return rows | _controls(stage)
 
 
-def _ceilings(parts: Split, symbols: tuple[str, ...], head: Head, seed: int) -> dict[str, Row]:
+def _ceilings(stage: Stage) -> dict[str, Row]:
     """What the student reaches otherwise: on labels, on the teacher's logits, on its answers, through its head."""
+    parts, head, count = stage.parts, stage.head, len(stage.symbols)
     logits = head.logits(parts.anchors.teacher)
     soft = np.exp(logits - logits.max(1, keepdims=True))
     soft /= soft.sum(1, keepdims=True)
-    seen, own = parts.anchors.student, one_hot(parts.train.labels, len(symbols))
-    carried = fit(seen, parts.anchors.teacher, seed)
-    return {
-        "ceiling": _row(parts, tuned(parts.train.student, own, seed).answers(parts.test.student)),
-        "kd": _row(parts, tuned(seen, soft, seed).answers(parts.test.student), logits_moved=len(seen)),
-        "answers-only": _row(
-            parts, tuned(seen, one_hot(logits.argmax(1), len(symbols)), seed).answers(parts.test.student)
-        ),
-        "head through the ridge, K=1": _row(parts, head.answers(carried(parts.test.student))),
-        "majority": _row(parts, np.full(len(parts.test.labels), np.bincount(parts.train.labels).argmax())),
+    seen, test = parts.anchors.student, parts.test.student
+    taught = {
+        "ceiling": tuned(parts.train.student, one_hot(parts.train.labels, count), stage.seed),
+        "kd": tuned(seen, soft, stage.seed),
+        "answers-only": tuned(seen, one_hot(logits.argmax(1), count), stage.seed),
     }
+    rows = {name: _row(parts, each.answers(test)) for name, each in taught.items()}
+    rows["head through the ridge, K=1"] = _row(parts, head.answers(stage.fits[Direction.TO_TEACHER](test)))
+    rows["majority"] = _row(parts, np.full(len(test), np.bincount(parts.train.labels).argmax()))
+    return rows
 
 
-def _controls(parts: Split, sent: Travel, seed: int) -> dict[str, Row]:
-    """Packets that must not work; their refusals are written down, and then overruled to see what would have been."""
-    rng, knowledge = np.random.default_rng([seed, 99]), sent.knowledge
+def _controls(stage: Stage) -> dict[str, Row]:
+    """Packets and anchors that must not work."""
+    rng, knowledge, parts = np.random.default_rng([stage.seed, 99]), stage.sent.knowledge, stage.parts
     shuffled = replace(knowledge, emissions=rng.permutation(knowledge.emissions))
     vectors = knowledge.centroids.astype(np.float64)
-    drawn = rng.normal(vectors.mean(0), vectors.std(0), vectors.shape)
+    drawn = replace(knowledge, centroids=rng.normal(vectors.mean(0), vectors.std(0), vectors.shape))
     order = rng.permutation(len(parts.anchors.student))
-    off = replace(sent.paired, states=parts.noise.teacher)
     return {
-        "control: shuffled labels": _taught(parts, shuffled, sent.paired, seed, force=True),
-        "control: random C": _taught(parts, replace(knowledge, centroids=drawn), sent.paired, seed, force=True),
-        "control: shuffled anchors": _taught(
-            parts, knowledge, sent.paired, seed, own=parts.anchors.student[order], force=True
+        "control: shuffled labels": stage.taught(shuffled, force=True),
+        "control: random C": stage.taught(drawn, force=True),
+        "control: shuffled anchors": stage.misled(stage.sent.paired, parts.anchors.student[order]),
+        "control: noise anchors": stage.misled(
+            replace(stage.sent.paired, states=parts.noise.teacher), parts.noise.student
         ),
-        "control: noise anchors": _taught(parts, knowledge, off, seed, own=parts.noise.student, force=True),
     }
 
 
-def _taught(
-    parts: Split,
-    knowledge: StaticKnowledge,
-    paired: AnchorStates,
-    seed: int,
-    direction: Direction = Direction.TO_STUDENT,
-    own: States | None = None,
-    force: bool = False,
-    told: Mapping[str, Any] | None = None,
-) -> Row:
-    found = ground(knowledge, paired, parts.anchors.student if own is None else own, direction, seed, force)
-    facts = {each: round(value, 4) for each, value in found.report.items()}
-    return _row(parts, found.answers(parts.test.student), concepts=len(knowledge.centroids), **facts, **(told or {}))
+def _judged(parts: Split, knowledge: StaticKnowledge, made: Grounded, told: Mapping[str, Any]) -> Row:
+    facts = {each: round(value, 4) for each, value in made.report.items()}
+    answers = made.answers(parts.test.student)
+    return _row(parts, answers, concepts=len(knowledge.centroids), **facts, refused=refusal(made.report), **told)
+
+
+def refusal(report: Mapping[str, float]) -> float:
+    """1 where the student would have refused these anchors."""
+    return float(not (report["away"] <= FARTHEST and report["explained"] >= LEAST_EXPLAINED))
 
 
 def _row(parts: Split, answers: NDArray[np.int64], **told: Any) -> Row:
@@ -128,7 +150,7 @@ def _row(parts: Split, answers: NDArray[np.int64], **told: Any) -> Row:
 
 
 def tuned(rows: States, targets: NDArray[np.floating], seed: int) -> Head:
-    """A head whose decay is the best of four on a fifth of its own rows, kept out; then trained on all of them."""
+    """A head whose decay is the best of three on a fifth of its own rows, kept out; then trained on all of them."""
     out = np.random.default_rng([seed, 5]).permutation(len(rows)) % 5 == 0
     losses = []
     for decay in DECAYS:

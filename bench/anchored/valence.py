@@ -19,8 +19,8 @@ from m2kt.anchors import AnchorSet, texts
 from m2kt.neural.encoders import Pool, Reading, States
 
 SYMBOLS = ("bad", "good")
-TRAINED, LEAST_RATING, NOISE = 2000, 1.0, 1000
-TEACHER_READS = Reading(Pool.MEAN, 15, "I feel {}.")
+TRAINED, LEAST_RATING, NOISE = 2000, 1.0, 500
+TEACHER_READS = Reading(Pool.MEAN, 10, "I feel {}.")
 STUDENT_READS = Reading(Pool.MEAN)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.anchored import sources
 
 HERE = Path(__file__).parent
-ANCHORS, PROBES = 9000, 5000
+ANCHORS, PROBES = 6000, 3000
 HEAD = "# Common English words, whole words of the vocabulary of bert-base-uncased (Apache-2.0), ordered by digest.\n"
 
 
