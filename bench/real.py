@@ -73,8 +73,8 @@ PARTS: dict[str, tuple[tuple[str, ...], Callable[[range], Json]]] = {
 }
 
 
-def measure(only: list[str], seeds: int) -> Json:
-    """Figures of the parts whose extras are there, and their tables under ``rows``."""
+def measure(only: list[str], seeds: int, kept: Path | None = None) -> Json:
+    """Figures of the parts whose extras are there, and their tables under ``rows``; ``kept`` has them part by part."""
     told: Json = {"rows": {}, "excess": []}
     for name in only:
         needed, run = PARTS[name]
@@ -85,6 +85,8 @@ def measure(only: list[str], seeds: int) -> Json:
         told["rows"][name] = found.pop("rows")
         told["excess"] += [found.pop("excess")] if "excess" in found else []
         told |= found
+        if kept:
+            kept.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
         sys.stderr.write(f"{name}: {json.dumps(found)}\n")
     told["control_excess_max"] = max(told.pop("excess"), default=None)
     return told
@@ -99,9 +101,7 @@ def main() -> int:
     arguments.add_argument("--report", type=Path, help="file for the tables, as Markdown")
     wanted = arguments.parse_args()
     torch.set_num_threads(1)
-    told = measure(wanted.only, wanted.seeds)
-    if wanted.rows:
-        wanted.rows.write_text(json.dumps(told["rows"], indent=1) + "\n", encoding="utf-8")
+    told = measure(wanted.only, wanted.seeds, wanted.rows)
     if wanted.report:
         wanted.report.write_text(markdown(told["rows"], time.process_time()), encoding="utf-8")
     found = {key: told.get(key) for key in KEYS}

@@ -16,8 +16,10 @@ from torch.nn import functional as F  # noqa: N812 - torch's own convention
 from m2kt.packet.static import StaticKnowledge
 from student_agent.anchoring import Fit, Rows, relative
 
-SAMPLES = 8_000
-DECAY = 1e-3
+SAMPLES = 16_000
+SPREAD = 0.5
+"""How much of a concept's own spread its samples have."""
+DECAY = 1e-2
 ITERATIONS = 60
 
 
@@ -71,14 +73,15 @@ def train(rows: NDArray[np.floating], targets: NDArray[np.floating], decay: floa
 
 def one_hot(symbols: NDArray[np.integer], count: int) -> NDArray[np.float32]:
     """(n,) to (n, count)."""
-    return np.eye(count, dtype=np.float32)[symbols]
+    rows: NDArray[np.float32] = np.eye(count, dtype=np.float32)[symbols]
+    return rows
 
 
 def drawn(knowledge: StaticKnowledge, rng: np.random.Generator, count: int = SAMPLES) -> tuple[Rows, NDArray[np.int64]]:
     """Samples of the packet's mixture in the teacher's space (count, d), and what it says of them (count,)."""
     weight = knowledge.weight.astype(np.float64)
     which = rng.choice(len(weight), count, p=weight / weight.sum())
-    spread = np.sqrt(knowledge.variance.astype(np.float64))[which]
+    spread = SPREAD * np.sqrt(knowledge.variance.astype(np.float64))[which]
     rows = knowledge.centroids.astype(np.float64)[which] + spread * rng.normal(size=spread.shape)
     return rows, knowledge.emissions[which].astype(np.int64)
 

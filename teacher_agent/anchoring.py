@@ -3,7 +3,6 @@
 Static concepts of the same teacher are read by students through it; it is published once per teacher, reading and set.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,7 @@ DOMAIN = DomainRef("public-anchors", "1.0.0")
 
 def states_of(encoder: Encoder, found: AnchorSet) -> AnchorStates:
     """What ``encoder`` makes of the set; `ExtractionRefused` when a state is not finite."""
-    items: Sequence[Any] = found.items
-    states = encoder.encode(items)
+    states = encoder.encode(found.items)
     if not np.isfinite(states).all():
         raise ExtractionRefused(f"the teacher's states of {found.name} hold NaN or an infinity")
     return AnchorStates(found.name, found.digest, found.kind, encoder.reading, states)

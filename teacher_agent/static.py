@@ -1,9 +1,11 @@
 """Static concepts: the states of unlabelled items, grouped by what the teacher says of them (eq. 9-10, section V-A).
 
-Within the items that the teacher gives one symbol, k-means; a concept is a cluster with its mean, its variance, its
-share and its support. Clusters of fewer than `LEAST_SUPPORT` items dissolve: their items join the nearest that is left,
-so that no centroid is nearly the state of a single input.
+Within the items that the teacher gives one symbol, clusters by principal direction divisive partitioning (Boley 1998),
+cut at the median so that they stay balanced: k-means left most of 1,000 clusters with fewer than `LEAST_SUPPORT` items,
+and no centroid may nearly be the state of a single input. A concept is a cluster's mean, variance, share and support.
 """
+
+import heapq
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +15,10 @@ from m2kt.packet import Extraction, Manifest, Packet, PacketKind, Teacher, build
 from m2kt.packet.anchors import MANTISSA_BITS, Title
 from m2kt.packet.static import LEAST_SUPPORT, StaticKnowledge, to_tensors
 from m2kt.packet.tensors import keep_bits
-from teacher_agent.clustering import k_means, nearest
 
-OPERATOR = "clustering"
+OPERATOR = "divisive"
+POWER = 8
+"""Power iterations for a principal direction: it need not be exact."""
 
 Floats = NDArray[np.float32]
 
@@ -31,7 +34,7 @@ def concepts(
     for symbol in range(len(symbols)):
         own = states[emissions == symbol]
         if len(own) >= LEAST_SUPPORT:
-            wanted = max(1, min(round(count * len(own) / len(states)), len(own) // LEAST_SUPPORT))
+            wanted = max(1, min(count * len(own) // len(states), len(own) // LEAST_SUPPORT))
             for members in _clusters(own / scale, wanted, seed + symbol):
                 cluster = own[members].astype(np.float64)
                 variance = cluster.var(0, ddof=1).astype(np.float32)
@@ -43,17 +46,36 @@ def concepts(
     return StaticKnowledge(symbols, centroids, variance, weight, support.astype(np.int32), said.astype(np.int32))
 
 
-def _clusters(rows: Floats, count: int, seed: int) -> list[NDArray[np.bool_]]:
-    """Members of at most ``count`` clusters of ``rows`` (n, d), each of at least `LEAST_SUPPORT`."""
-    centres = k_means(rows, count, seed)
-    while True:
-        near = nearest(rows, centres)
-        size = np.bincount(near, minlength=len(centres))
-        if len(centres) == 1 or size.min() >= LEAST_SUPPORT:
-            return [near == each for each in range(len(centres))]
-        small = np.flatnonzero(size < LEAST_SUPPORT)
-        gone = small[np.argsort(size[small], kind="stable")[: max(1, len(small) // 2)]]  # half at a time: others grow
-        centres = np.delete(centres, gone[: len(centres) - 1], axis=0)
+def _clusters(rows: Floats, count: int, seed: int) -> list[NDArray[np.int64]]:
+    """Members of at most ``count`` clusters of ``rows`` (n, d), each of at least `LEAST_SUPPORT`: the widest cluster is
+    cut in two equal halves along its principal direction, again and again."""
+    rng = np.random.default_rng(seed)
+    everything = np.arange(len(rows))
+    open_, closed = [(-_width(rows), 0, everything)], []
+    while open_ and len(open_) + len(closed) < count:
+        _, _, members = heapq.heappop(open_)
+        if len(members) < 2 * LEAST_SUPPORT:
+            closed.append(members)
+            continue
+        order = members[np.argsort(_along(rows[members], rng), kind="stable")]
+        for half in (order[: len(order) // 2], order[len(order) // 2 :]):
+            heapq.heappush(open_, (-_width(rows[half]), int(half[0]), half))
+    return closed + [members for _, _, members in open_]
+
+
+def _width(rows: Floats) -> float:
+    """Sum of squared distances from the mean."""
+    return float(((rows - rows.mean(0)) ** 2).sum())
+
+
+def _along(rows: Floats, rng: np.random.Generator) -> Floats:
+    """Projections (n,) on the first principal direction, by power iteration."""
+    centred = rows - rows.mean(0)
+    direction = rng.normal(size=rows.shape[1]).astype(np.float32)
+    for _ in range(POWER):
+        direction = centred.T @ (centred @ direction)
+        direction /= np.linalg.norm(direction) + 1e-12
+    return np.asarray(centred @ direction, np.float32)
 
 
 def build(

@@ -102,7 +102,7 @@ def trained_teacher(levels: Tensor, labels: Tensor, seed: int, epochs: int = 30)
     model, generator = Mlp(), torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=1e-2)
     for _ in range(epochs):
-        for rows in torch.randperm(len(levels), generator=generator).split(64):
+        for rows in torch.randperm(len(levels), generator=generator).split(64):  # type: ignore[no-untyped-call]
             loss = F.cross_entropy(model(levels[rows]), labels[rows])
             optimiser.zero_grad()
             torch.autograd.backward(loss)
@@ -116,7 +116,7 @@ def trained_student(levels: Tensor, seed: int, epochs: int = 40) -> Autoencoder:
     model, generator = Autoencoder(), torch.Generator().manual_seed(seed + 1000)
     optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
     for _ in range(epochs):
-        for rows in torch.randperm(len(levels), generator=generator).split(64):
+        for rows in torch.randperm(len(levels), generator=generator).split(64):  # type: ignore[no-untyped-call]
             clean = jittered(levels[rows], generator)
             spoiled = clean + 0.3 * torch.randn(clean.shape, generator=generator)
             loss = F.mse_loss(model(spoiled), clean)

@@ -104,7 +104,9 @@ def symbol_rows(encoder: Any) -> NDArray[np.float32]:
 def knowledge(read: Read) -> Knowledge:
     """The packet's knowledge: C, the symbols, and the templates of extraction with subject and object left open."""
     listed, place = strings()
-    templates, decisions, alphabets = [], [], []
+    templates: list[Template] = []
+    decisions: list[list[int]] = []
+    alphabets: list[NDArray[np.bool_]] = []
     for number, each in enumerate(relations()):
         alphabets.append(np.isin(np.arange(len(listed)), [place[name] for name in each.facts]))
         for text in each.templates:

@@ -153,7 +153,7 @@ def learned(tokenizer: Tokenizer, inputs: Sequence[str], states: States, seed: i
     optimiser = torch.optim.Adam(model.parameters(), 3e-3)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(epochs):
-        for rows in torch.randperm(len(ids)).split(BATCH):
+        for rows in torch.randperm(len(ids)).split(BATCH):  # type: ignore[no-untyped-call]
             made = model(ids[rows][:, : int((ids[rows] > 0).sum(1).max().clamp(min=1))])
             own, theirs = made @ made.T, wanted[rows] @ wanted[rows].T
             loss = (1 - (made * wanted[rows]).sum(-1)).mean() + 5 * (own - theirs).square().mean()

@@ -2,7 +2,8 @@
 
 Labels are signs of the human ratings in VADER's lexicon (single lower-case words rated at least 1 away from 0). A fifth
 of them, by the digest of the word, is the report pool: no choice was made on it. Anchors are `examples/anchors/words`,
-without the lexicon's words; probes are the lexicon's unlabelled rest and common words that are no anchors.
+without the lexicon's words; probes are the lexicon's unlabelled rest and a third of the anchors. Both models read a
+word within "I feel {}.", which was chosen, as the teacher's layer was, on words outside the report pool.
 """
 
 from functools import cache
@@ -19,9 +20,9 @@ from m2kt.anchors import AnchorSet, texts
 from m2kt.neural.encoders import Pool, Reading, States
 
 SYMBOLS = ("bad", "good")
-TRAINED, LEAST_RATING, NOISE = 2000, 1.0, 500
+TRAINED, LEAST_RATING, PROBED, NOISE = 2000, 1.0, 3000, 500
 TEACHER_READS = Reading(Pool.MEAN, 10, "I feel {}.")
-STUDENT_READS = Reading(Pool.MEAN)
+STUDENT_READS = Reading(prompt="I feel {}.")
 
 
 @cache
@@ -55,7 +56,6 @@ def views() -> dict[str, tuple[States, States]]:
     inputs = {
         "lexicon": list(lexicon()),
         "anchors": list(sources.words("words").items),
-        "probes": [each for each in sources.words("probes").items if each not in lexicon()],
         "noise": list(letters(NOISE, 3).items),
     }
     return {
@@ -77,13 +77,14 @@ def split(seed: int, report: bool = True) -> Split:
         teacher, student = found[part]
         return View(teacher[rows], student[rows], labels[rows] if part == "lexicon" else np.zeros(0, np.int64))
 
-    more = tuple(
-        np.concatenate([each[asked], extra]) for each, extra in zip(found["lexicon"], found["probes"], strict=True)
+    asking = tuple(
+        np.concatenate([own[asked], more[-PROBED:]])
+        for own, more in zip(found["lexicon"], found["anchors"], strict=True)
     )
     everything = {part: np.arange(len(states)) for part, (states, _) in found.items()}
     return Split(
         train=view(taught),
-        probes=View(more[0], more[1], np.zeros(0, np.int64)),
+        probes=View(asking[0], asking[1], np.zeros(0, np.int64)),
         anchors=view(everything["anchors"], "anchors"),
         test=view(test),
         noise=view(everything["noise"], "noise"),

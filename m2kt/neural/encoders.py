@@ -23,6 +23,7 @@ from m2kt.neural.weights import weights_sha256
 from m2kt.packet import Teacher
 
 States = NDArray[np.float32]
+Inputs = Sequence[Any] | NDArray[Any]
 BATCH = 64
 
 
@@ -45,7 +46,7 @@ class Encoder(Protocol):
     def reading(self) -> str:
         """How a state is read, in words: states read in other ways are other states."""
 
-    def encode(self, inputs: Sequence[Any]) -> States:
+    def encode(self, inputs: Inputs) -> States:
         """States of the inputs, (n, d), in their order."""
 
     def describe(self) -> Teacher:
@@ -92,7 +93,7 @@ class TextEncoder:
     def reading(self) -> str:
         return str(self.reads)
 
-    def encode(self, inputs: Sequence[str]) -> States:
+    def encode(self, inputs: Inputs) -> States:
         """Texts of like length go together; (n, d)."""
         asked = [self.reads.prompt.replace("{}", each) for each in inputs]
         order = sorted(range(len(asked)), key=lambda row: len(asked[row]))
@@ -191,7 +192,7 @@ class ModuleEncoder:
 
     module: nn.Module
     features: Callable[[Tensor], Tensor]
-    prepare: Callable[[Sequence[Any]], Tensor]
+    prepare: Callable[[Any], Tensor]
     name: str
     reading: str = "features"
 
@@ -200,11 +201,11 @@ class ModuleEncoder:
         return weights_sha256(self.module)
 
     @torch.inference_mode()
-    def encode(self, inputs: Sequence[Any]) -> States:
+    def encode(self, inputs: Inputs) -> States:
         self.module.train(False)
         return torch.cat([self.features(each).float() for each in self._batches(inputs)]).numpy()
 
-    def _batches(self, inputs: Sequence[Any]) -> Iterator[Tensor]:
+    def _batches(self, inputs: Inputs) -> Iterator[Tensor]:
         for start in range(0, len(inputs), 512):
             yield self.prepare(inputs[start : start + 512])
 
