@@ -26,7 +26,7 @@ from student_agent.artifact import load_student
 from student_agent.checks import Check, is_right
 
 WIDTH, LAYERS, VOCABULARY = 256, 2, 1500
-FORM_STEPS, BATCH, ALIGN_STEPS = 300, 32, 200
+FORM_STEPS, BATCH, ALIGN_STEPS = 200, 32, 60
 EXTRA_TOKENS = 14
 
 
