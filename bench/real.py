@@ -2,7 +2,7 @@
 
     python -m bench.real --json [--seeds 5] [--only valence digits facts encoder] [--rows FILE] [--report FILE]
 
-Needs the extras `real` and `vision` (`make real`); what is missing is null. Every seed splits anew and trains teacher
+Needs the extras `real` and `vision` (`make extras`); what is missing is null. Every seed splits anew and trains teacher
 heads, students and concepts anew; test items are report pools that no choice was made on. docs/real.md has the tables.
 
 - ``valence_te``, ``valence_low95``: SmolLM2-135M to all-MiniLM-L6, signs of human ratings of words: student's accuracy
@@ -79,7 +79,7 @@ def measure(only: list[str], seeds: int, kept: Path | None = None) -> Json:
     for name in only:
         needed, run = PARTS[name]
         if lacking := sources.missing(needed):
-            sys.stderr.write(f"{name}: skipped, {', '.join(lacking)} not installed; next: make real\n")
+            sys.stderr.write(f"{name}: skipped, {', '.join(lacking)} not installed; next: make extras\n")
             continue
         found = run(range(1, seeds + 1))
         told["rows"][name] = found.pop("rows")

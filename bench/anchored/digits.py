@@ -23,6 +23,8 @@ from m2kt.neural.encoders import ModuleEncoder
 SYMBOLS = tuple("0123456789")
 SIZES = {"taught": 1500, "own": 1200, "probes": 800, "anchors": 500}
 JITTERS, SIDE = 8, 28
+POOL = 4000
+"""Images before the report pool."""
 
 
 @cache
@@ -129,13 +131,13 @@ def trained_student(levels: Tensor, seed: int, epochs: int = 40) -> Autoencoder:
 def split(seed: int, report: bool = True) -> Split:
     """The parts of one seed, with both models trained on theirs. ``report``: test on the report pool."""
     levels, labels = digits()
-    order = np.random.default_rng([seed, 2]).permutation(4000)
+    order = np.random.default_rng([seed, 2]).permutation(POOL)
     parts, start = {}, 0
     for name, size in SIZES.items():
         parts[name], start = order[start : start + size], start + size
     if not report:  # choices are made on what the report's teacher would have been taught
         parts["taught"], parts["test"] = parts["taught"][:1000], parts["taught"][1000:]
-    test = np.arange(4000, 5000) if report else parts["test"]
+    test = np.arange(POOL, len(levels)) if report else parts["test"]
     mlp = trained_teacher(tensor(levels[parts["taught"]]), torch.from_numpy(labels[parts["taught"]]), seed)
     own = trained_student(tensor(levels[parts["own"]]), seed)
     teacher = ModuleEncoder(mlp, mlp.features, tensor, "mnist-mlp")

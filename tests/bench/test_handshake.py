@@ -1,7 +1,4 @@
 import numpy as np
-import pytest
-
-pytest.importorskip("scipy")
 
 
 def test_two_views_of_one_clustered_world_are_matched_without_a_pair():

