@@ -51,7 +51,7 @@ def _clusters(rows: Floats, count: int, seed: int) -> list[NDArray[np.int64]]:
     cut in two equal halves along its principal direction, again and again."""
     rng = np.random.default_rng(seed)
     everything = np.arange(len(rows))
-    open_, closed = [(-_width(rows), 0, everything)], []
+    open_, closed = [(-_width(rows), 0, everything)], list[NDArray[np.int64]]()
     while open_ and len(open_) + len(closed) < count:
         _, _, members = heapq.heappop(open_)
         if len(members) < 2 * LEAST_SUPPORT:
@@ -71,9 +71,9 @@ def _width(rows: Floats) -> float:
 def _along(rows: Floats, rng: np.random.Generator) -> Floats:
     """Projections (n,) on the first principal direction, by power iteration."""
     centred = rows - rows.mean(0)
-    direction = rng.normal(size=rows.shape[1]).astype(np.float32)
+    direction: Floats = np.asarray(rng.normal(size=rows.shape[1]), np.float32)
     for _ in range(POWER):
-        direction = centred.T @ (centred @ direction)
+        direction = np.asarray(centred.T @ (centred @ direction), np.float32)
         direction /= np.linalg.norm(direction) + 1e-12
     return np.asarray(centred @ direction, np.float32)
 
