@@ -40,8 +40,8 @@ STANDARD = (
 PACKAGES = ("numpy", "scipy", "sklearn", "torch", "transformers")
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 DEPTH, WIDTH, HIDDEN = 10, 64, 192
-SENTENCES = 20_000
-EPOCHS, BATCH = 30, 256
+SENTENCES = 4_000
+EPOCHS, BATCH = 20, 256
 
 
 @dataclass(frozen=True)
