@@ -18,7 +18,7 @@ GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Lambdas tried, as shares of the mean eigenvalue of the source's covariance."""
 LEAST_EXPLAINED = 0.05
 """Least share of the target's variance that a fit must explain on anchors that it has not seen."""
-FARTHEST = 2.0
+FARTHEST = 1.15
 """Most that concepts may lie from their nearest anchor, in the anchors' own distance from each other."""
 
 Rows = NDArray[np.float64]

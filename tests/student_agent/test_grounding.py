@@ -75,7 +75,7 @@ def test_anchors_off_the_domain_are_refused_with_the_figure(packet):
     off = AnchorStates("noise", DIGEST, "text", "r", theirs + 40)
     with pytest.raises(AlignmentRefused, match="off the domain: the median concept is"):
         ground(knowledge, off, own)
-    assert distance(knowledge.centroids, paired.states) < 1.5
+    assert distance(knowledge.centroids, paired.states) < 1.0
 
 
 def test_other_widths_and_too_few_anchors_are_refused(packet):
