@@ -17,7 +17,6 @@ heads, students and concepts anew; test items are report pools that no choice wa
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,7 +102,7 @@ def main() -> int:
     torch.set_num_threads(1)
     told = measure(wanted.only, wanted.seeds, wanted.rows)
     if wanted.report:
-        wanted.report.write_text(markdown(told["rows"], time.process_time()), encoding="utf-8")
+        wanted.report.write_text(markdown(told["rows"]), encoding="utf-8")
     found = {key: told.get(key) for key in KEYS}
     print(json.dumps(found) if wanted.json else "\n".join(f"{name:20} {value}" for name, value in found.items()))
     return 0

@@ -1,6 +1,14 @@
-"""The rows of `bench.real` as Markdown: what docs/real-results.md is made of."""
+"""The rows of `bench.real` as Markdown: what docs/real-results.md is made of.
 
+    python -m bench.anchored.report ROWS... > docs/real-results.md
+
+where ``ROWS`` are files that `python -m bench.real --only PART --rows FILE` wrote.
+"""
+
+import json
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 Json = Mapping[str, Any]
@@ -13,13 +21,13 @@ TITLES = {
 }
 
 
-def markdown(rows: Mapping[str, Json], seconds: float) -> str:
-    """All tables, with the command that made them."""
+def markdown(rows: Mapping[str, Json]) -> str:
+    """All tables."""
     lines = [
         "# Results: pretrained models and public anchors",
         "",
-        f"Made by `python -m bench.real --json --report docs/real-results.md` in {seconds:.0f} s of processor time;",
-        "edit the program, not this page. [real.md](real.md) says how each figure is measured.",
+        "Made by `python -m bench.real` and `python -m bench.anchored.report`: edit the programs, not this page.",
+        "[real.md](real.md) says how each figure is measured, and what follows from it.",
     ]
     for name, table in rows.items():
         lines += ["", f"## {TITLES[name]}", "", *_body(table)]
@@ -47,3 +55,15 @@ def _body(table: Json) -> Iterator[str]:
 
 def _plain(value: Any) -> bool:
     return isinstance(value, int | float | list)
+
+
+def main(paths: list[str]) -> None:
+    """Print the tables of several files as one page."""
+    rows: dict[str, Json] = {}
+    for path in paths:
+        rows |= json.loads(Path(path).read_text(encoding="utf-8"))["rows"]
+    sys.stdout.write(markdown(rows))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
