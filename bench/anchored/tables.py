@@ -80,8 +80,9 @@ def encoder(seeds: range) -> Json:
     teacher = sources.minilm(Reading())
     tasks = {"categories": retrieval.categories(), "sentences": retrieval.sentences(report=True)}
     known = [text for task in tasks.values() for text in (*task.queries, *task.documents)]
-    inputs = [*sources.words("words").items, *retrieval.corpus(retrieval.SENTENCES, known)]
-    states = encoded(teacher, inputs, sources.CACHE)
+    public = (list(sources.words("words").items), retrieval.corpus(retrieval.SENTENCES, known))
+    states = np.concatenate([encoded(teacher, part, sources.CACHE) for part in public])
+    inputs = [text for part in public for text in part]
     models = [retrieval.learned(teacher.tokenizer, inputs, states, seed) for seed in seeds]
     table: Json = {"anchors": len(inputs), "activations_moved": len(inputs), "seeds": len(seeds)}
     table["parameters"] = sum(each.numel() for each in models[0].parameters())
