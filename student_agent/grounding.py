@@ -56,19 +56,22 @@ def ground(
     knowledge: StaticKnowledge,
     paired: AnchorStates,
     own: NDArray[np.floating],
-    direction: Direction = Direction.TO_STUDENT,
+    direction: Direction | None = None,
     seed: int = 0,
     force: bool = False,
     carried: Fit | None = None,
 ) -> Grounded:
     """Fit on the anchors, whose states are the teacher's in ``paired`` and the student's ``own`` (n, d_S); learn the
     head. `AlignmentRefused` for anchors off the domain or a poor fit, unless ``force`` (for controls). ``carried`` is a
-    fit on the same anchors in the same direction that was made before."""
+    fit on the same anchors in the same direction that was made before. Without a ``direction`` it is that of the two
+    maps which explains more of held-out anchors."""
     theirs = paired.states.astype(np.float64)
     if knowledge.centroids.shape[1] != theirs.shape[1]:
         raise AlignmentRefused(f"concepts are {knowledge.centroids.shape[1]} wide, anchors {theirs.shape[1]}")
     away = distance(knowledge.centroids, theirs, seed)
-    if carried is None:
+    if direction is None:
+        direction, carried = best_direction(fit(theirs, own, seed), fit(own, theirs, seed))
+    elif carried is None:
         carried = fit(theirs, own, seed) if direction == Direction.TO_STUDENT else fit(own, theirs, seed)
     if not force:
         require_near(away)
@@ -80,6 +83,12 @@ def ground(
     head = learn(knowledge, carried, direction, seed)
     carry = carried if direction == Direction.TO_TEACHER else None
     return Grounded(head, direction, carry, knowledge.symbols, report)
+
+
+def best_direction(there: Fit, back: Fit) -> tuple[Direction, Fit]:
+    """Of the maps to the student and to the teacher the one that explains more of held-out anchors, without a label."""
+    better = there.explained >= back.explained
+    return (Direction.TO_STUDENT, there) if better else (Direction.TO_TEACHER, back)
 
 
 def open_concepts(data: bytes, trust: TrustStore) -> tuple[Packet, StaticKnowledge]:
@@ -163,9 +172,9 @@ def _student(spec: dict[str, Any]) -> Encoder:
     )
 
 
-def _direction(spec: dict[str, Any]) -> Direction:
+def _direction(spec: dict[str, Any]) -> Direction | None:
     try:
-        return Direction(spec.get("direction", Direction.TO_STUDENT))
+        return Direction(spec["direction"]) if spec.get("direction") else None
     except ValueError as error:
         raise UsageError(f"no direction {spec['direction']!r}; there are {', '.join(Direction)}") from error
 

