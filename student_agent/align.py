@@ -21,6 +21,7 @@ from m2kt.neural.models import LanguageModel, load, offline, pick_device, set_th
 from m2kt.packet import Packet, PacketKind, ledger
 from m2kt.packet.knowledge import Knowledge, from_tensors
 from m2kt.packet.plane import principal, spread_over, told
+from m2kt.packet.static import is_static
 from m2kt.signing import TrustStore, verify_packet
 from student_agent.artifact import save_memory, shape_of
 from student_agent.assemble import assemble
@@ -81,6 +82,11 @@ def open_packet(path: Path, trust: TrustStore) -> tuple[Packet, Knowledge]:
     packet = verify_packet(data, trust).packet
     if packet.manifest.kind not in (PacketKind.KNOWLEDGE, PacketKind.AGGREGATE):
         raise AlignmentRefused(f"a packet of kind {packet.manifest.kind} holds no concepts to align")
+    if is_static(packet.tensors):
+        raise AlignmentRefused(
+            f"{packet.manifest.reference} holds static concepts, which no chain of decisions leads to",
+            hint="Ground it on its teacher's anchors: `python -m student_agent ground` (docs/real.md).",
+        )
     counted = ledger.compute(packet)
     if counted != dict(packet.manifest.ledger):
         raise LedgerMismatch(f"the manifest's ledger says {dict(packet.manifest.ledger)}, the tensors {counted}")

@@ -23,6 +23,7 @@ from m2kt.errors import Conflict, DigestMismatch, NotFound
 from m2kt.packet import Limits, PacketKind, read_packet
 from m2kt.packet.controls import decoded
 from m2kt.packet.knowledge import UNUSED, Knowledge, from_tensors
+from m2kt.packet.static import is_static
 from m2kt.scan import Outcome
 
 MOST = {
@@ -71,6 +72,8 @@ def why_closed(packet: Packet, verdict: Said | None) -> str | None:
     """Why a packet's contents are not shown; None when they are."""
     if packet.kind not in KINDS:
         return f"A packet of kind {packet.kind} holds no concepts."
+    if is_static([each["name"] for each in packet.manifest["tensors"]]):
+        return "Its concepts are static: Gaussians without decisions, of which this page shows nothing yet."
     if verdict is None or not verdict.valid:
         return "No signed verdict says yet that its structure holds: its bytes are not opened before."
     found = {each.get("name"): each.get("outcome") for each in verdict.predicate.get("checks", [])}

@@ -30,6 +30,7 @@ from m2kt.client.predicates import DETONATION
 from m2kt.errors import ChildFailed
 from m2kt.files import disk_errors
 from m2kt.lifeline import LIFELINE, Lifeline
+from m2kt.packet.static import is_static
 from m2kt.scan import Decision, Outcome, Policy
 from m2kt.scan.check import KNOWLEDGE
 from m2kt.solitude import SOLITARY
@@ -83,7 +84,8 @@ def _material(session: Session, bench: Bench, packet_id: str) -> Material | None
     packet = packets.get(session, packet_id)
     others = scans.compared_with(session, packet)
     held = tuple(b"".join(bench.store.read(session, each.content_sha256, 0, each.size)) for each in others)
-    return Material(data, held, packet.publisher, packet.kind in KNOWLEDGE)
+    decides = packet.kind in KNOWLEDGE and not is_static([each["name"] for each in packet.manifest["tensors"]])
+    return Material(data, held, packet.publisher, decides)
 
 
 def _conclude(

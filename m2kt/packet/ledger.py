@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from m2kt.packet import Array, Packet, PacketKind
+from m2kt.packet import Array, Packet
 from m2kt.packet.knowledge import Element
 
 Tensors = Mapping[str, Array]
@@ -38,6 +38,10 @@ KNOWN = frozenset(
         "saliency/swap",
         "saliency/gradient",
         "attention/mean",
+        "concepts/variance",
+        "concepts/weight",
+        "concepts/emissions",
+        "anchors/states",
     }
 )
 
@@ -55,16 +59,11 @@ def measure(tensors: Tensors, queries: int) -> dict[str, int]:
     return {
         **counts,
         "outputs_moved": counts["labels_moved"] + counts["activations_moved"],
-        "anchors": _rows(tensors, "symbols/embeddings"),
+        "anchors": _rows(tensors, "symbols/embeddings") + _rows(tensors, "anchors/states"),
         "concepts": _rows(tensors, "concepts/centroids"),
         "bytes": sum(each.nbytes for each in tensors.values()),
         QUERIES: queries,
     }
-
-
-def kinds_measured() -> frozenset[PacketKind]:
-    """Kinds whose tensors this version knows."""
-    return frozenset({PacketKind.KNOWLEDGE, PacketKind.AGGREGATE})
 
 
 def _rows(tensors: Tensors, name: str) -> int:
@@ -78,6 +77,8 @@ def _known(tensors: Tensors) -> Iterator[tuple[str, int]]:
         yield "logit_rows_recoverable", _rows(tensors, "concepts/centroids")
     if "concepts/support" in tensors:  # the centroid of one state is that state
         yield "activations_moved", int((tensors["concepts/support"] == 1).sum())
+    yield "activations_moved", _rows(tensors, "anchors/states")
+    yield "labels_moved", _rows(tensors, "concepts/emissions")  # what the teacher says, concept by concept
     yield from _fixed_templates(tensors)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from m2kt.errors import DigestMismatch, M2KTError
 from m2kt.packet import Packet, PacketKind, read_packet
 from m2kt.scan import exact, planted, rules
+from m2kt.scan.anchors import anchored
 from m2kt.scan.check import KNOWLEDGE, Check, Subject
 from m2kt.scan.detonation import detonated, not_tried
 from m2kt.scan.exchange import exchanged
@@ -25,8 +26,8 @@ CHECKS = (
     Check("norms", "2", exact.norms),
     Check("precision", "2", exact.precision),
     Check("texts", "2", texts),
-    Check("references", "2", exact.references, KNOWLEDGE),
-    Check("ledger", "2", exact.moved, KNOWLEDGE),
+    Check("references", "3", exact.references, KNOWLEDGE, static=True),
+    Check("ledger", "3", exact.moved, KNOWLEDGE | {PacketKind.ANCHORS}, static=True),
     Check("twins", "1", planted.twins, KNOWLEDGE, planted.too_small),
     Check("hubs", "1", planted.hubs, KNOWLEDGE, planted.too_small),
     Check("outliers", "1", planted.outliers, KNOWLEDGE, planted.too_small),
@@ -35,9 +36,10 @@ CHECKS = (
     Check("triggers", "1", planted.triggers, KNOWLEDGE, planted.too_small),
     Check("drift", "1", planted.drifted, KNOWLEDGE, planted.no_forerunner),
     Check("dissent", "1", planted.dissent, KNOWLEDGE, planted.no_other_teacher),
-    Check("denied", "1", rules.denied, KNOWLEDGE, rules.no_denied),
+    Check("denied", "2", rules.denied, KNOWLEDGE, rules.no_denied, static=True),
     Check("harmful", "2", harmful),
     Check("exchange", "1", exchanged, frozenset({PacketKind.EXCHANGE})),
+    Check("anchors", "1", anchored, frozenset({PacketKind.ANCHORS})),
     Check("family", "1", rules.family, needs=rules.no_family_known),
     Check("detonation", "1", detonated, KNOWLEDGE, not_tried),
 )
@@ -71,6 +73,9 @@ def _run(check: Check, subject: Subject) -> CheckResult:
     kind = subject.packet.manifest.kind
     if kind not in check.kinds:
         reason = f"it does not apply to packets of kind {kind}"
+        return CheckResult(check.name, check.version, Outcome.NOT_RUN, (reason,))
+    if kind in KNOWLEDGE and check.kinds == KNOWLEDGE and not check.static and subject.static:
+        reason = "it compares decisions, and static concepts have none"
         return CheckResult(check.name, check.version, Outcome.NOT_RUN, (reason,))
     try:
         idle = check.needs(subject)

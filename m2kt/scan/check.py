@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from m2kt.packet import Packet, PacketKind
+from m2kt.packet import static as static_concepts
 from m2kt.packet.knowledge import Knowledge, from_tensors
+from m2kt.packet.static import StaticKnowledge
 from m2kt.scan.policy import Policy
 from m2kt.scan.verdict import Finding
 
@@ -32,6 +34,16 @@ class Subject:
         """The typed view; `TensorError` when an index in it points at nothing."""
         return view(self.packet)
 
+    @property
+    def static(self) -> bool:
+        """Whether its concepts are static: a mixture of Gaussians, without decisions and graph."""
+        return static_concepts.is_static(self.packet.tensors)
+
+    @cached_property
+    def mixture(self) -> StaticKnowledge:
+        """The typed view of static concepts; `TensorError` when a rule of theirs is broken."""
+        return static_concepts.from_tensors(self.packet.tensors, self.packet.manifest.symbols)
+
 
 def view(packet: Packet) -> Knowledge:
     return from_tensors(packet.tensors, packet.manifest.symbols, packet.manifest.leads)
@@ -50,3 +62,5 @@ class Check:
     kinds: frozenset[PacketKind] = ALL_KINDS
     needs: Callable[[Subject], str | None] = lambda _: None
     """Why there is nothing for it to do on this packet; None when there is."""
+    static: bool = False
+    """Of checks of knowledge: whether it can look at static concepts, too."""

@@ -66,7 +66,7 @@ def _some(rows: NDArray[np.intp], limits: Thresholds) -> str:
 def references(subject: Subject) -> Iterator[Finding]:
     """Every index in the tensors points at something."""
     try:
-        _ = subject.knowledge
+        _ = subject.mixture if subject.static else subject.knowledge
     except PacketError as error:
         yield Finding("tensors", error.detail)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from m2kt.packet import Packet, PacketKind
+from m2kt.packet.static import is_static
 from m2kt.scan import drift
 from m2kt.scan.check import Subject, view
 from m2kt.scan.geometry import Geometry, Values
@@ -122,9 +123,10 @@ def _finer(packet: Packet, reference: Packet) -> Iterator[Finding]:
 
 
 def _references(subject: Subject) -> Iterator[Packet]:
-    """Those that speak of the packet's domain."""
+    """Those that speak of the packet's domain, and decide as it does."""
     for each in subject.references:
-        if each.manifest.kind == PacketKind.KNOWLEDGE and drift.same_domain(subject.packet, each):
+        decides = each.manifest.kind == PacketKind.KNOWLEDGE and not is_static(each.tensors)
+        if decides and drift.same_domain(subject.packet, each):
             yield each
 
 

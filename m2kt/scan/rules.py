@@ -27,8 +27,14 @@ def no_denied(subject: Subject) -> str | None:
 
 def denied(subject: Subject) -> Iterator[Finding]:
     """No concept decodes to a denied symbol, and none is grounded in one (Omega_safe's hard part, eq. 17)."""
-    rules, knowledge = rules_of(subject), subject.knowledge
+    rules = rules_of(subject)
     assert rules
+    if subject.static:
+        said = {subject.mixture.symbols[each] for each in subject.mixture.emissions.tolist()}
+        for word in sorted(rules.denied & said):
+            yield Finding("concepts/emissions", f"a concept says the denied {word!r}")
+        return
+    knowledge = subject.knowledge
     answers = knowledge.anchor_strings[decoded(knowledge)].tolist()
     for word in sorted(rules.denied & set(knowledge.symbols)):
         symbol = knowledge.symbols.index(word)

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from m2kt.packet import Packet, PacketKind
 from m2kt.packet.knowledge import Element
+from m2kt.packet.static import is_static
 from m2kt.scan.check import Subject, view
 from m2kt.scan.text.injection import injections
 from m2kt.scan.text.learned import DECIPHERED, LIMIT, instructed
@@ -67,7 +68,7 @@ def texts_of(packet: Packet) -> Iterator[tuple[str, str]]:
         yield from ((name, each) for each in strings)
         yield f"{name}, joined", " ".join(strings)
         yield f"{name}, joined", "".join(strings)
-    if manifest.kind in (PacketKind.KNOWLEDGE, PacketKind.AGGREGATE):
+    if manifest.kind in (PacketKind.KNOWLEDGE, PacketKind.AGGREGATE) and not is_static(packet.tensors):
         yield from _templates(packet)
 
 

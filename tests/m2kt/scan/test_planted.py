@@ -45,6 +45,7 @@ def test_an_honest_packet_is_left_alone():
         "drift",
         "dissent",
         "exchange",
+        "anchors",
         "denied",
         "detonation",
         "family",

@@ -1,0 +1,1 @@
+"""Parts of `bench.real`: pretrained models, public anchors, facts and images."""

@@ -1,0 +1,110 @@
+"""Rows of several seeds as one table, with intervals over seeds and items."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from bench.anchored import sources
+from bench.anchored.cache import encoded
+from bench.anchored.intervals import ratio
+from bench.anchored.task import Row
+from m2kt.neural.encoders import Reading
+
+Json = dict[str, Any]
+
+
+def static(name: str, rows: Callable[[int], Mapping[str, Row]], seeds: range) -> Json:
+    """A static task: TE of every row against the teacher, and how far controls are above chance."""
+    runs = [rows(seed) for seed in seeds]
+    teacher = [run["teacher"].right for run in runs]
+    chance = float(np.mean([run["majority"].right.mean() for run in runs]))
+    table = {row: _told([run[row] for run in runs], teacher, chance) for row in runs[0]}
+    excess = max(told["accuracy"] for row, told in table.items() if row.startswith("control")) - chance
+    packet, kd = table["packet"], table["kd"]
+    found = {f"{name}_te": packet["te"], f"{name}_low95": packet["te_low"], f"{name}_kd_te": kd["te"]}
+    return {**found, "excess": round(excess, 4), "rows": {"seeds": len(seeds), "chance": round(chance, 4), **table}}
+
+
+def _told(rows: list[Row], teacher: list[Any], chance: float) -> Json:
+    rights = [row.right for row in rows]
+    te, accuracy = ratio(rights, teacher), float(np.mean([each.mean() for each in rights]))
+    above = float(np.mean([each.mean() for each in teacher])) - chance
+    numbers = {
+        key: round(float(np.mean([row.told[key] for row in rows])), 4)
+        for key, value in rows[0].told.items()
+        if isinstance(value, int | float)
+    }
+    ledger = {"ledger": dict(rows[0].told["ledger"])} if "ledger" in rows[0].told else {}
+    return {
+        "accuracy": round(accuracy, 4),
+        "accuracy_by_seed": [round(float(each.mean()), 4) for each in rights],
+        "te": round(te.mean, 4),
+        "te_low": round(te.low, 4),
+        "te_high": round(te.high, 4),
+        "te_corrected": round((accuracy - chance) / above, 4),
+        **numbers,
+        **ledger,
+    }
+
+
+def facts(seeds: range) -> Json:
+    """The facts: right on held-out templates over right as raw concepts, both on the same facts. Controls are rows of
+    the first seed."""
+    from bench.anchored import facts as lists
+    from bench.anchored.facts_controls import measure
+
+    read = lists.teacher_reads()
+    raw = read.says(read.centroids) == read.truth
+    per_prompt = np.repeat(raw, lists.held_out_counts())
+    runs = [measure(seed, controlled=seed == seeds[0]) for seed in seeds]
+    table: Json = {}
+    for row in runs[0]:
+        rows = [run[row] for run in runs if row in run]
+        found = ratio([each.right for each in rows], [per_prompt] * len(rows))
+        accuracy = round(float(np.mean([each.right.mean() for each in rows])), 4)
+        table[row] = {"accuracy": accuracy, "seeds": len(rows), **found.told(), **rows[0].told}
+    floor = max(table["student before"]["accuracy"], lists.chance())
+    controls = [told["accuracy"] for row, told in table.items() if row.startswith("control")]
+    return {
+        "facts_te": table["packet"]["mean"],
+        "excess": round(max(controls) - floor, 4),
+        "rows": {"raw_concepts": round(float(raw.mean()), 4), **lists.described(read), **table},
+    }
+
+
+def encoder(seeds: range) -> Json:
+    """nDCG of the small student over the teacher's, on both tasks."""
+    from bench.anchored import retrieval
+
+    teacher = sources.minilm(Reading())
+    tasks = {"categories": retrieval.categories(), "sentences": retrieval.sentences(report=True)}
+    known = [text for task in tasks.values() for text in (*task.queries, *task.documents)]
+    public = (list(sources.words("words").items), retrieval.corpus(retrieval.SENTENCES, known))
+    states = np.concatenate([encoded(teacher, part, sources.CACHE) for part in public])
+    inputs = [text for part in public for text in part]
+    models = [retrieval.learned(teacher.tokenizer, inputs, states, seed) for seed in seeds]
+    table: Json = {"anchors": len(inputs), "activations_moved": len(inputs), "seeds": len(seeds)}
+    table["parameters"] = sum(each.numel() for each in models[0].parameters())
+    kept = []
+    for name, task in tasks.items():
+        own = [encoded(teacher, part, sources.CACHE) for part in (task.queries, task.documents)]
+        scores = [retrieval.ndcg(own[0], own[1], task.relevant)] * len(models)
+        made = [
+            retrieval.ndcg(
+                retrieval.encode(each, teacher.tokenizer, task.queries),
+                retrieval.encode(each, teacher.tokenizer, task.documents),
+                task.relevant,
+            )
+            for each in models
+        ]
+        found = ratio(made, scores)
+        table[name] = {
+            "queries": len(task.queries),
+            "documents": len(task.documents),
+            "ndcg_teacher": round(float(scores[0].mean()), 4),
+            "ndcg_student": round(float(np.mean([each.mean() for each in made])), 4),
+            "kept": found.told(),
+        }
+        kept.append(found.mean)
+    return {"encoder_ndcg_kept": round(float(np.mean(kept)), 4), "rows": table}

@@ -1,0 +1,1 @@
+"""Public anchor sets, as plain files."""

@@ -1,0 +1,200 @@
+"""The grounding job: static concepts and public anchors become an auxiliary head beside one student.
+
+1. Isolate the process: packets, anchor set and student are all there is to learn from.
+2. Verify both packets; they must be of one teacher, one reading and one anchor set, and the set at hand must be it.
+3. The student encodes the set itself; fit the map; refuse anchors off the domain and a poor fit.
+4. Learn the head from samples of the packet; the student's core stays frozen, proven by its digest.
+5. Write the head; what it says outside these inputs is not known, and nothing is active yet.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m2kt.anchors import AnchorSet, read_set
+from m2kt.errors import AlignmentRefused, LedgerMismatch, UsageError
+from m2kt.files import write_atomically
+from m2kt.neural.encoders import Encoder, Pool, Reading, text_encoder
+from m2kt.neural.models import offline, set_threads
+from m2kt.packet import Packet, PacketKind, anchors, ledger, static, tensors
+from m2kt.packet.anchors import AnchorStates
+from m2kt.packet.static import StaticKnowledge
+from m2kt.signing import TrustStore, verify_packet
+from student_agent.anchoring import Fit, distance, fit, relative, require_fit, require_near
+from student_agent.head import Direction, Head, learn, learn_relative
+from student_agent.isolation import isolate
+from student_agent.specs import check_spec
+
+REQUIRED = ("packet", "anchors", "trust", "set", "model", "out")
+OPTIONAL = ("direction", "pool", "prompt", "layer", "gguf_file", "gguf_sha256", "seed", "threads")
+
+
+@dataclass(frozen=True, eq=False)
+class Grounded:
+    """A head, and how a student's states come before it."""
+
+    head: Head
+    direction: Direction
+    carry: Fit | NDArray[Any] | None  # the map to the teacher's space, or the student's states of the anchors
+    symbols: tuple[str, ...]
+    report: dict[str, float]
+
+    def answers(self, states: NDArray[np.floating]) -> NDArray[np.int64]:
+        """What is said of the student's ``states`` (n, d_S): numbers of symbols, (n,)."""
+        if isinstance(self.carry, Fit):
+            return self.head.answers(self.carry(states))
+        return self.head.answers(states if self.carry is None else relative(states, self.carry))
+
+
+def ground(
+    knowledge: StaticKnowledge,
+    paired: AnchorStates,
+    own: NDArray[np.floating],
+    direction: Direction | None = None,
+    seed: int = 0,
+    force: bool = False,
+    carried: Fit | None = None,
+) -> Grounded:
+    """Fit on the anchors, whose states are the teacher's in ``paired`` and the student's ``own`` (n, d_S); learn the
+    head. `AlignmentRefused` for anchors off the domain or a poor fit, unless ``force`` (for controls). ``carried`` is a
+    fit on the same anchors in the same direction that was made before. Without a ``direction`` it is that of the two
+    maps which explains more of held-out anchors."""
+    theirs = paired.states.astype(np.float64)
+    if knowledge.centroids.shape[1] != theirs.shape[1]:
+        raise AlignmentRefused(f"concepts are {knowledge.centroids.shape[1]} wide, anchors {theirs.shape[1]}")
+    away = distance(knowledge.centroids, theirs, seed)
+    if direction is None:
+        direction, carried = best_direction(fit(theirs, own, seed), fit(own, theirs, seed))
+    elif carried is None:
+        carried = fit(theirs, own, seed) if direction == Direction.TO_STUDENT else fit(own, theirs, seed)
+    if not force:
+        require_near(away)
+        require_fit(carried)
+    explained = float(carried.explained)
+    report = {"explained": explained, "residual": 1 - explained, "ridge": carried.ridge, "away": away}
+    if direction == Direction.RELATIVE:
+        return Grounded(learn_relative(knowledge, theirs, seed), direction, np.asarray(own), knowledge.symbols, report)
+    head = learn(knowledge, carried, direction, seed)
+    carry = carried if direction == Direction.TO_TEACHER else None
+    return Grounded(head, direction, carry, knowledge.symbols, report)
+
+
+def best_direction(there: Fit, back: Fit) -> tuple[Direction, Fit]:
+    """Of the maps to the student and to the teacher the one that explains more of held-out anchors, without a label."""
+    better = there.explained >= back.explained
+    return (Direction.TO_STUDENT, there) if better else (Direction.TO_TEACHER, back)
+
+
+def open_concepts(data: bytes, trust: TrustStore) -> tuple[Packet, StaticKnowledge]:
+    """Verify a packet of static concepts and recount its ledger."""
+    packet = _verified(data, trust)
+    if packet.manifest.kind != PacketKind.KNOWLEDGE or not static.is_static(packet.tensors):
+        raise AlignmentRefused(f"{packet.manifest.reference} holds no static concepts", hint="Use `align` for it.")
+    return packet, static.from_tensors(packet.tensors, packet.manifest.symbols)
+
+
+def open_anchors(data: bytes, trust: TrustStore, concepts: Packet, held: AnchorSet) -> AnchorStates:
+    """Verify a packet of anchors; it must be of the concepts' teacher and reading, and of the set that is ``held``."""
+    packet = _verified(data, trust)
+    found, told = anchors.read(packet), concepts.manifest
+    held.require(found.digest)
+    said = told.extraction.settings
+    pairs = (
+        ("teacher's weights", packet.manifest.teacher.weights_sha256, told.teacher.weights_sha256),
+        ("reading", found.reading, said.get("reading")),
+        ("anchor set", found.digest, said.get("set_sha256")),
+    )
+    for what, here, there in pairs:
+        if here != there:
+            raise AlignmentRefused(
+                f"the concepts' {what} is {there}, that of the anchors is {here}: the two packets share no space",
+                hint="Pull the packet of anchors that this teacher published for these concepts.",
+            )
+    return found
+
+
+def _verified(data: bytes, trust: TrustStore) -> Packet:
+    packet = verify_packet(data, trust).packet
+    counted = ledger.compute(packet)
+    if counted != dict(packet.manifest.ledger):
+        raise LedgerMismatch(f"the manifest's ledger says {dict(packet.manifest.ledger)}, the tensors {counted}")
+    return packet
+
+
+def run(spec: dict[str, Any]) -> dict[str, Any]:
+    """Spec: ``packet`` and ``anchors`` files, ``trust`` directory or key file, ``set`` file, ``model`` directory of the
+    student, ``out`` directory; optional ``direction``, ``pool``, ``prompt``, ``layer`` (how the student's state is
+    read), ``gguf_file``, ``gguf_sha256``, ``seed``, ``threads``."""
+    isolate()
+    check_spec(spec, REQUIRED, OPTIONAL)
+    offline()
+    set_threads(spec.get("threads"))
+    started, trust, held = time.perf_counter(), TrustStore.from_path(Path(spec["trust"])), read_set(Path(spec["set"]))
+    packet, knowledge = open_concepts(_bytes(spec["packet"]), trust)
+    paired = open_anchors(_bytes(spec["anchors"]), trust, packet, held)
+    student = _student(spec)
+    before = student.sha256
+    made = ground(knowledge, paired, student.encode(_inputs(held)), _direction(spec), spec.get("seed", 0))
+    if student.sha256 != before:
+        raise AlignmentRefused("the student's frozen core changed during alignment", hint="Please report this.")
+    card = {
+        "packet_id": packet.packet_id,
+        "student_sha256": before,
+        "reading": student.reading,
+        "direction": made.direction,
+        "symbols": list(made.symbols),
+        **made.report,
+    }
+    _write(Path(spec["out"]), made, card)
+    return {**card, "head": spec["out"], "seconds": round(time.perf_counter() - started, 2)}
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", hint="Name a .m2kt file.") from error
+
+
+def _student(spec: dict[str, Any]) -> Encoder:
+    try:
+        reading = Reading(Pool(spec.get("pool", Pool.MEAN)), spec.get("layer", -1), spec.get("prompt", "{}"))
+    except ValueError as error:
+        raise UsageError(f"no pooling {spec['pool']!r}; there are {', '.join(Pool)}") from error
+    return text_encoder(
+        Path(spec["model"]), reading, gguf_file=spec.get("gguf_file"), gguf_sha256=spec.get("gguf_sha256")
+    )
+
+
+def _direction(spec: dict[str, Any]) -> Direction | None:
+    try:
+        return Direction(spec["direction"]) if spec.get("direction") else None
+    except ValueError as error:
+        raise UsageError(f"no direction {spec['direction']!r}; there are {', '.join(Direction)}") from error
+
+
+def _inputs(held: AnchorSet) -> Sequence[str]:
+    if isinstance(held.items, np.ndarray):
+        raise AlignmentRefused(f"{held.name} is a set of images; this job reads texts", hint="Call `ground` directly.")
+    return held.items
+
+
+def _write(out: Path, made: Grounded, card: dict[str, Any]) -> None:
+    """Weights, then the card: a directory with a card is whole."""
+    parts: dict[str, NDArray[Any]] = {f"head/{name}": value for name, value in vars(made.head).items()}
+    if isinstance(made.carry, Fit):
+        parts |= {
+            f"carry/{name}": getattr(made.carry, name) for name in ("source_mean", "scale", "weight", "target_mean")
+        }
+    elif made.carry is not None:
+        parts["carry/anchors"] = made.carry
+    write_atomically(
+        out / "head.safetensors", tensors.encode({name: each.astype(np.float32) for name, each in parts.items()})
+    )
+    write_atomically(out / "head.json", json.dumps(card, indent=1).encode())
