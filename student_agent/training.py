@@ -16,6 +16,7 @@ from student_agent.assemble import pointer_numbers
 from student_agent.batches import Batch, Prober
 from student_agent.losses import Lambdas, l_reason, l_struct
 from student_agent.memory import ConceptMemory
+from student_agent.offsets import constant_offsets, fix, hold
 from student_agent.projection import Projection
 
 
@@ -42,7 +43,10 @@ def train(
 ) -> list[float]:
     """Train the memory, and the map behind its values where the CAL has one (``projection.map``); returns the mean loss
     of every tenth of the schedule."""
-    trained = _Trained(lm, memory, _pointer_table(knowledge).to(lm.device), lambdas, projection)
+    pointers = _pointer_table(knowledge)
+    trained = _Trained(lm, memory, pointers.to(lm.device), lambdas, projection)
+    offsets = constant_offsets(prober.survey(schedule.batch, np.random.default_rng([schedule.seed, 1])), pointers)
+    fix(memory, offsets)
     rng = np.random.default_rng(schedule.seed)
     optimiser = torch.optim.AdamW(trained.parameters(), schedule.rate, weight_decay=0.0)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, schedule.steps, schedule.rate / 30)
@@ -50,6 +54,7 @@ def train(
     for step in range(schedule.steps):
         optimiser.zero_grad()
         loss, count = _fitting(trained, prober, schedule.templates, count, rng, step)
+        hold(memory, offsets)
         torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         optimiser.step()
         decay.step()
