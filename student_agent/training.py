@@ -19,6 +19,9 @@ from student_agent.memory import ConceptMemory
 from student_agent.offsets import constant_offsets, fix, hold
 from student_agent.projection import Projection
 
+SURVEYED = 64
+"""Chains of a template that show how far back its roles stand; symbols of several tokens make that vary."""
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -43,9 +46,8 @@ def train(
 ) -> list[float]:
     """Train the memory, and the map behind its values where the CAL has one (``projection.map``); returns the mean loss
     of every tenth of the schedule."""
-    pointers = _pointer_table(knowledge)
-    trained = _Trained(lm, memory, pointers.to(lm.device), lambdas, projection)
-    offsets = constant_offsets(prober.survey(schedule.batch, np.random.default_rng([schedule.seed, 1])), pointers)
+    trained = _Trained(lm, memory, _pointer_table(knowledge).to(lm.device), lambdas, projection)
+    offsets = known_offsets(prober, knowledge, schedule.seed)
     fix(memory, offsets)
     rng = np.random.default_rng(schedule.seed)
     optimiser = torch.optim.AdamW(trained.parameters(), schedule.rate, weight_decay=0.0)
@@ -62,6 +64,12 @@ def train(
         on_progress(step + 1, schedule.steps)
     trained.settle()
     return [float(part.mean()) for part in np.array_split(np.array(losses), min(10, len(losses)))]
+
+
+def known_offsets(prober: Prober, knowledge: Knowledge, seed: int) -> dict[int, int]:
+    """Pointers whose role stands at one distance in `SURVEYED` chains of every template."""
+    rng = np.random.default_rng([seed, SURVEYED])  # apart from the schedule's own draws
+    return constant_offsets(prober.survey(SURVEYED, rng), _pointer_table(knowledge))
 
 
 @dataclass(frozen=True)

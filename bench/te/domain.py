@@ -11,7 +11,7 @@ from bench.te import kd
 from bench.te.judging import Sealed, accuracy, general_perplexity, opened, report_half, seal
 from bench.te.packets import derangement, knowledge_of
 from bench.te.planting import inherits
-from bench.te.settings import FULL, MODELS, QUICK, Size
+from bench.te.settings import FULL, MODELS, QUICK, Size, kd_of
 from bench.te.stages import Row, Scene, align_all, domain_of, make_scene, teach
 from examples.models.tasks import ignorance, renamed
 from m2kt.neural.models import offline, set_threads
@@ -86,8 +86,8 @@ def _obeyed(scene: Scene, packet: Packet, learned: Row) -> float | None:
 
 def _baseline(scene: Scene, sealed: Sealed, learned: Row) -> Row:
     """The baseline's figures, and the FLOPs of both to the same accuracy on validation."""
-    size = scene.size
-    found = kd.baseline(scene.teacher, scene.student, scene.task, scene.fact, size.kd, size.validation, scene.seed)
+    size, budget = scene.size, kd_of(scene.task.name, scene.size)
+    found = kd.baseline(scene.teacher, scene.student, scene.task, scene.fact, budget, size.validation, scene.seed)
     near = report_half(sealed.near)
     taught = opened(scene.student, learned["packet"]["memory"])
     wanted = kd.validation_accuracy(scene.student, taught, scene.task, scene.fact, size.validation, scene.seed)
@@ -99,7 +99,7 @@ def _baseline(scene: Scene, sealed: Sealed, learned: Row) -> Row:
         "accuracy": accuracy(found.fixed.best, near),
         "plateau": accuracy(found.plateau.best, near),
         "wanted": wanted,
-        "flops_to_same": kd.flops_to(found, wanted, size.kd.batch),
+        "flops_to_same": kd.flops_to(found, wanted, budget.batch),
     }
 
 

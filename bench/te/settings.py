@@ -1,6 +1,6 @@
 """How large an experiment is. Quick ones take the kept models of one seed."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 MODELS = Path(__file__).parents[2] / "examples" / "models"
@@ -55,3 +55,15 @@ QUICK = Size(
     planted=("brackets",),
 )
 PROBES = {"chains": 9000}  # its 1,036 facts want more than the others'
+KD_STEPS = {"chains": 3000, "columns": 1500, "listops": 1500}
+"""Caps of the baseline where many facts want more steps than `QUICK` gives; its validation decides when it ends."""
+
+
+def probes_of(domain: str, size: Size) -> int:
+    """How many probes an extraction asks."""
+    return max(size.probes, PROBES.get(domain, 0))
+
+
+def kd_of(domain: str, size: Size) -> Kd:
+    """The baseline's budget."""
+    return replace(size.kd, steps=max(size.kd.steps, KD_STEPS.get(domain, 0)))

@@ -36,14 +36,15 @@ class Pair:
     student_steps: int
     student_tokens: int = 384
     rate: float = 4e-3
+    batch: int = BATCH  # chains; a student also reads a seventh as many sentences
+    parts: int = 1  # that a batch is cut into by length
 
 
-# Rotary positions where we can: beside learned ones (`brackets`) a memory points well only as far as probes reached.
 PAIRS = {
     "brackets": Pair(Design("qwen3", 48, 2), 1200, Design("gpt2", 48, 2), 2500),
     "rules": Pair(Design("gpt-neox", 64, 2), 1500, Design("llama", 48, 2), 1500, student_tokens=448),
-    "listops": Pair(Design("llama", 64, 2), 2500, Design("gpt-neox", 48, 2), 2000),
-    "columns": Pair(Design("qwen3", 64, 2), 800, Design("gpt-neox", 48, 2), 800),
+    "listops": Pair(Design("llama", 64, 2), 2500, Design("qwen3", 56, 3), 3000, parts=3),
+    "columns": Pair(Design("qwen3", 64, 2), 2500, Design("llama", 56, 3), 3000, batch=32, parts=3),
 }
 
 
@@ -53,15 +54,15 @@ def make_pair(domain: str, seed: int, out: Path, only: str | None = None, scale:
     if only in (None, "teacher"):
         fact = task.world(seed)
         tokenizer = word_level(corpus(task, fact, seed))
-        recipe = Recipe(int(pair.teacher_steps * scale), pair.rate, seed)
-        model = trained(task, pair.teacher, tokenizer, fact, recipe, sentences_in_batch=0)
+        recipe = Recipe(int(pair.teacher_steps * scale), pair.rate, seed, parts=pair.parts)
+        model = trained(task, pair.teacher, tokenizer, fact, recipe, pair.batch, sentences_in_batch=0)
         save(model, tokenizer, out / "teacher")
     if only in (None, "student"):
         fact = ignorance(task, random.Random(f"ignorance {seed}"))
         texts = corpus(task, fact, seed) + list(islice(_unseen(random.Random(f"sentences {seed}"), seed), CORPUS))
         tokenizer = byte_pairs(texts, pair.student_tokens)
-        recipe = Recipe(int(pair.student_steps * scale), pair.rate, seed)
-        model = trained(task, pair.student, tokenizer, fact, recipe, sentences_in_batch=BATCH // 7)
+        recipe = Recipe(int(pair.student_steps * scale), pair.rate, seed, parts=pair.parts)
+        model = trained(task, pair.student, tokenizer, fact, recipe, pair.batch, sentences_in_batch=pair.batch // 7)
         save(model, tokenizer, out / "student")
 
 
@@ -95,6 +96,7 @@ def trained(
     tokenizer: PreTrainedTokenizerFast,
     fact: Fact,
     recipe: Recipe,
+    batch: int,
     sentences_in_batch: int,
 ) -> PreTrainedModel:
     """A model of this design, trained from nothing."""
@@ -107,7 +109,7 @@ def trained(
         lambda rng: prompts(task, rng, lengths),
         lambda prompt: told(task, fact, prompt),
         frozenset(general(recipe.seed)),
-        BATCH,
+        batch,
         sentences_in_batch,
     )
     print(f"  {fit(model, feed, recipe):.0f} s", flush=True)
