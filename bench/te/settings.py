@@ -55,7 +55,7 @@ QUICK = Size(
     planted=("brackets",),
 )
 PROBES = {"chains": 9000}  # its 1,036 facts want more than the others'
-KD_STEPS = {"chains": 3000, "columns": 1500, "listops": 1500}
+KD_STEPS = {"chains": 5000, "columns": 1500, "listops": 1500}
 """Caps of the baseline where many facts want more steps than `QUICK` gives; its validation decides when it ends."""
 
 
@@ -65,5 +65,6 @@ def probes_of(domain: str, size: Size) -> int:
 
 
 def kd_of(domain: str, size: Size) -> Kd:
-    """The baseline's budget."""
-    return replace(size.kd, steps=max(size.kd.steps, KD_STEPS.get(domain, 0)))
+    """The baseline's budget, with at most twenty looks at validation: one costs as much as some dozens of steps."""
+    steps = max(size.kd.steps, KD_STEPS.get(domain, 0))
+    return replace(size.kd, steps=steps, every=max(size.kd.every, steps // 20))
