@@ -72,20 +72,15 @@ def main() -> int:
 def run(domain: str, seed: int, size: Size, root: Path, models: Path) -> list[Row]:
     """All rows of one domain and seed."""
     scene = make_scene(domain, seed, size, root / f"ablations-{domain}-{seed}", models)
-    made = {f"{each.group}: {each.name}": each for each in variants(scene)}
-    jobs = {name: Job(each.packet, size.control_steps, each.options) for name, each in _files(made).items()}
+    made = {f"v{number}": each for number, each in enumerate(variants(scene))}  # names that a directory may have
+    jobs = {name: Job(each.packet, size.control_steps, each.options) for name, each in made.items()}
     learned = align_jobs(scene, jobs, "ablations")
     sealed = seal(scene.task, scene.fact, scene.root / "sealed", size.items, 2, seed)
     checks = report_half(sealed.near)
     teacher = accuracy(scene.teacher, checks)
-    rows = [_row(scene, each, learned[name], checks, teacher) for name, each in _files(made).items()]
-    rows += kd_rows(scene, next(iter(made.values())).packet, checks, teacher)
+    rows = [_row(scene, each, learned[name], checks, teacher) for name, each in made.items()]
+    rows += kd_rows(scene, made["v0"].packet, checks, teacher)
     return [{"domain": domain, "seed": seed, **row} for row in rows]
-
-
-def _files(made: Mapping[str, Variant]) -> dict[str, Variant]:
-    """By names that a directory may have."""
-    return {f"v{number}": each for number, each in enumerate(made.values())}
 
 
 def variants(scene: Scene) -> Iterator[Variant]:

@@ -220,7 +220,7 @@ def baseline(
     plateau = fixed
     if fixed.validation < 0.999:  # else there is nothing that more outputs could add
         _, fresh = prompts_of(task, fact, kd.outputs, validation, seed + 1)
-        more = lessons(teacher, student, task, fact, fresh)
+        more = lessons(teacher, student, task, fact, fresh[: kd.plateau_steps * kd.batch])  # each is seen once at most
         course = train(fixed.best, more, checks, kd, rate / 2, kd.plateau_steps)
         plateau = course if course.validation > fixed.validation else fixed
     epochs = fixed.looks[-1][0] * kd.batch / len(data.ids)

@@ -46,7 +46,7 @@ class Size:
 FULL = Size()
 QUICK = Size(
     probes=4000,
-    align_steps=160,
+    align_steps=80,
     control_steps=80,
     items=500,
     long_items=160,

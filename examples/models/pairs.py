@@ -48,10 +48,10 @@ class Pair:
 
 
 PAIRS = {
-    "brackets": Pair(Design("qwen3", 48, 2), Course(1200), Design("llama", 56, 3), Course(3500, 32, 3, 3e-3)),
+    "brackets": Pair(Design("qwen3", 48, 2), Course(1200), Design("llama", 48, 2), Course(2000, 32, 2, 3e-3)),
     "rules": Pair(Design("gpt-neox", 64, 2), Course(1500), Design("llama", 48, 2), Course(1500), student_tokens=448),
-    "listops": Pair(Design("llama", 64, 2), Course(2500), Design("qwen3", 56, 3), Course(5000, 32, 3, 3e-3)),
-    "columns": Pair(Design("qwen3", 64, 2), Course(2500, 32, 3), Design("llama", 56, 3), Course(3000, 32, 3, 3e-3)),
+    "listops": Pair(Design("llama", 64, 2), Course(2500), Design("qwen3", 56, 3), Course(3000, 32, 3, 3e-3)),
+    "columns": Pair(Design("qwen3", 64, 2), Course(2500, 32, 3), Design("llama", 56, 3), Course(1800, 32, 3, 3e-3)),
 }
 
 
