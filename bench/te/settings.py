@@ -55,7 +55,7 @@ QUICK = Size(
     planted=("brackets",),
 )
 PROBES = {"chains": 9000}  # its 1,036 facts want more than the others'
-KD_STEPS = {"chains": 5000, "columns": 1500, "listops": 1500}
+KD_STEPS = {"chains": 3000, "columns": 1500, "listops": 900}
 """Caps of the baseline where many facts want more steps than `QUICK` gives; its validation decides when it ends."""
 
 
