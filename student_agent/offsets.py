@@ -26,7 +26,7 @@ def constant_offsets(batches: Iterable[Batch], pointers: Tensor) -> dict[int, in
         due = (batch.dues >= 0)[..., None].expand_as(back)
         numbers = pointers[batch.classes].expand_as(back)
         found = torch.stack([numbers[due], back[due]], 1)[numbers[due] >= 0]
-        for pointer, offset in found.unique(dim=0).tolist():
+        for pointer, offset in {(int(pointer), int(offset)) for pointer, offset in found.tolist()}:
             seen.setdefault(pointer, set()).add(offset)
     single = {pointer: offsets.pop() for pointer, offsets in seen.items() if len(offsets) == 1}
     return {pointer: offset for pointer, offset in single.items() if 0 <= offset < DISTANCES - 1}

@@ -138,7 +138,8 @@ def as_int8(knowledge: Knowledge) -> Knowledge:
 
 def _rounded(rows: NDArray[np.floating]) -> NDArray[np.float16]:
     step = np.maximum(np.abs(rows).max(1, keepdims=True), 1e-12) / 127
-    return (np.round(rows / step) * step).astype(np.float16)
+    rounded: NDArray[np.float16] = (np.round(rows / step) * step).astype(np.float16)
+    return rounded
 
 
 PRECISIONS: Mapping[str, Callable[[Knowledge], Knowledge]] = {

@@ -1,10 +1,12 @@
 """The baseline with other means: as many outputs as the extraction used, as few as the packet's bytes would hold, and
 through the packet's own memory instead of the student's weights."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.te import kd
@@ -114,7 +116,7 @@ def _kept(memory: ConceptMemory) -> dict[str, Tensor]:
     return {name: each.detach().clone() for name, each in memory.state_dict().items()}
 
 
-def _loss(lm: LanguageModel, memory: ConceptMemory, data: kd.Lessons, rows: Sequence[int]) -> Tensor:
+def _loss(lm: LanguageModel, memory: ConceptMemory, data: kd.Lessons, rows: NDArray[np.int64]) -> Tensor:
     """The baseline's loss, of what student and memory say together."""
     length = int((data.shares[rows].sum(-1) > 0).any(0).nonzero().max()) + 1
     ids, shares = data.ids[rows, :length], data.shares[rows, :length]

@@ -55,6 +55,7 @@ QUICK = Size(
     planted=("brackets",),
 )
 PROBES = {"chains": 9000}  # its 1,036 facts want more than the others'
+ALIGN_STEPS = {"columns": 240}  # twelve decisions a chain: after 80 steps its training loss still fell
 KD_STEPS = {"chains": 3000, "columns": 1500, "listops": 900}
 """Caps of the baseline where many facts want more steps than `QUICK` gives; its validation decides when it ends."""
 
@@ -62,6 +63,11 @@ KD_STEPS = {"chains": 3000, "columns": 1500, "listops": 900}
 def probes_of(domain: str, size: Size) -> int:
     """How many probes an extraction asks."""
     return max(size.probes, PROBES.get(domain, 0))
+
+
+def align_steps_of(domain: str, size: Size) -> int:
+    """How long the packet is aligned."""
+    return max(size.align_steps, ALIGN_STEPS.get(domain, 0))
 
 
 def kd_of(domain: str, size: Size) -> Kd:

@@ -119,9 +119,9 @@ def _backward(model: PreTrainedModel, batch: Batch, parts: int) -> float:
     if parts == 1:
         whole = loss_of(model, batch)
         torch.autograd.backward(whole)
-        return whole.item()
+        return float(whole.detach())
     each = cut(batch, parts)
     losses = [loss_of(model, part) * share for part, share in zip(each, shares(each), strict=True)]
     for loss in losses:
         torch.autograd.backward(loss)
-    return sum(loss.item() for loss in losses)
+    return sum(float(loss.detach()) for loss in losses)
