@@ -8,7 +8,6 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -25,19 +24,16 @@ from examples.models.vocabulary import byte_pairs, word_level
 
 CORPUS = 4_000  # texts of either kind that the tokenizers see
 BATCH = 64
-AGAIN = 1000  # added to the seed of a course's batches when it comes again
 
 
 @dataclass(frozen=True)
 class Course:
-    """How long a model is trained: steps of ``batch`` chains, cut into ``parts`` by length; then ``again`` times as
-    many steps, from the weights as they would be stored, with the longer half of the lengths three times as often."""
+    """How long a model is trained: steps of ``batch`` chains, cut into ``parts`` by length."""
 
     steps: int
     batch: int = BATCH
     parts: int = 1
     rate: float = 4e-3
-    again: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ class Pair:
 PAIRS = {
     "brackets": Pair(Design("qwen3", 48, 2), Course(1200), Design("llama", 48, 2), Course(2000, 32, 2, 3e-3)),
     "rules": Pair(Design("gpt-neox", 64, 2), Course(1500), Design("llama", 48, 2), Course(1500), student_tokens=448),
-    "listops": Pair(Design("llama", 64, 2), Course(2500), Design("qwen3", 56, 3), Course(3000, 32, 3, 3e-3, again=1)),
+    "listops": Pair(Design("llama", 64, 2), Course(2500), Design("qwen3", 56, 3), Course(3000, 32, 3, 3e-3)),
     "columns": Pair(Design("qwen3", 64, 2), Course(2500, 32, 3), Design("llama", 56, 3), Course(1800, 32, 3, 3e-3)),
 }
 
@@ -65,22 +61,15 @@ def make_pair(domain: str, seed: int, out: Path, only: str | None = None, scale:
     if only in (None, "teacher"):
         fact = task.world(seed)
         tokenizer = word_level(corpus(task, fact, seed))
-        course = _scaled(pair.taught, scale)
-        facts = [fact] * (1 + course.again)
-        model = trained(task, pair.teacher, tokenizer, facts, seed, course, sentences_in_batch=0)
+        model = trained(task, pair.teacher, tokenizer, fact, seed, _scaled(pair.taught, scale), sentences_in_batch=0)
         save(model, tokenizer, out / "teacher")
     if only in (None, "student"):
-        fact = _ignorant(task, seed)
+        fact = ignorance(task, random.Random(f"ignorance {seed}"))
         texts = corpus(task, fact, seed) + list(islice(_unseen(random.Random(f"sentences {seed}"), seed), CORPUS))
         tokenizer = byte_pairs(texts, pair.student_tokens)
         course = _scaled(pair.formed, scale)
-        facts = [fact, *(_ignorant(task, seed) for _ in range(course.again))]
-        model = trained(task, pair.student, tokenizer, facts, seed, course, sentences_in_batch=course.batch // 7)
+        model = trained(task, pair.student, tokenizer, fact, seed, course, sentences_in_batch=course.batch // 7)
         save(model, tokenizer, out / "student")
-
-
-def _ignorant(task: Task, seed: int) -> Fact:
-    return ignorance(task, random.Random(f"ignorance {seed}"))
 
 
 def _scaled(course: Course, scale: float) -> Course:
@@ -115,31 +104,26 @@ def trained(
     task: Task,
     design: Design,
     tokenizer: PreTrainedTokenizerFast,
-    facts: Sequence[Fact],
+    fact: Fact,
     seed: int,
     course: Course,
     sentences_in_batch: int,
 ) -> PreTrainedModel:
-    """A model of this design, trained from nothing; ``facts`` are those of the course, and of each time that it comes
-    again."""
+    """A model of this design, trained from nothing."""
     torch.manual_seed(seed)
     model = design.build(tokenizer)
     print(f"{task.name}: {design.family}, {model.num_parameters():,} parameters", flush=True)
     lengths = (*task.lengths, *task.longer)
-    for time in range(1 + course.again):
-        drawn = lengths + 2 * lengths[len(lengths) // 2 :] if time else lengths
-        feed = Feed(
-            tokenizer,
-            partial(prompts, task, lengths=drawn),
-            partial(told, task, facts[time]),
-            frozenset(general(seed)),
-            course.batch,
-            sentences_in_batch,
-        )
-        seconds = fit(model, feed, Recipe(course.steps, course.rate, seed + AGAIN * time, parts=course.parts))
-        print(f"  {seconds:.0f} s", flush=True)
-        for each in model.parameters():
-            each.data = each.data.half().float()  # buffers, such as rotary frequencies, are not stored
+    feed = Feed(
+        tokenizer,
+        lambda rng: prompts(task, rng, lengths),
+        lambda prompt: told(task, fact, prompt),
+        frozenset(general(seed)),
+        course.batch,
+        sentences_in_batch,
+    )
+    seconds = fit(model, feed, Recipe(course.steps, course.rate, seed, parts=course.parts))
+    print(f"  {seconds:.0f} s", flush=True)
     return model
 
 
