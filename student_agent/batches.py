@@ -48,6 +48,10 @@ class Prober:
             drawn += bool(batches)
             yield from batches
 
+    def survey(self, count: int, rng: np.random.Generator) -> Iterator[Batch]:
+        """About ``count`` chains of every template."""
+        return self.draw(len(self._usable), count, rng)
+
     def _of(self, template: Template, count: int, rng: np.random.Generator) -> Iterator[Batch]:
         probes = self._unroller.unroll(template, count, rng)
         if len(probes.symbols) == 0:

@@ -16,7 +16,11 @@ from student_agent.assemble import pointer_numbers
 from student_agent.batches import Batch, Prober
 from student_agent.losses import Lambdas, l_reason, l_struct
 from student_agent.memory import ConceptMemory
+from student_agent.offsets import constant_offsets, fix, hold
 from student_agent.projection import Projection
+
+SURVEYED = 64
+"""Chains of a template that show how far back its roles stand; symbols of several tokens make that vary."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ def train(
     """Train the memory, and the map behind its values where the CAL has one (``projection.map``); returns the mean loss
     of every tenth of the schedule."""
     trained = _Trained(lm, memory, _pointer_table(knowledge).to(lm.device), lambdas, projection)
+    offsets = known_offsets(prober, knowledge, schedule.seed)
+    fix(memory, offsets)
     rng = np.random.default_rng(schedule.seed)
     optimiser = torch.optim.AdamW(trained.parameters(), schedule.rate, weight_decay=0.0)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, schedule.steps, schedule.rate / 30)
@@ -50,6 +56,7 @@ def train(
     for step in range(schedule.steps):
         optimiser.zero_grad()
         loss, count = _fitting(trained, prober, schedule.templates, count, rng, step)
+        hold(memory, offsets)
         torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         optimiser.step()
         decay.step()
@@ -57,6 +64,12 @@ def train(
         on_progress(step + 1, schedule.steps)
     trained.settle()
     return [float(part.mean()) for part in np.array_split(np.array(losses), min(10, len(losses)))]
+
+
+def known_offsets(prober: Prober, knowledge: Knowledge, seed: int) -> dict[int, int]:
+    """Pointers whose role stands at one distance in `SURVEYED` chains of every template."""
+    rng = np.random.default_rng([seed, SURVEYED])  # apart from the schedule's own draws
+    return constant_offsets(prober.survey(SURVEYED, rng), _pointer_table(knowledge))
 
 
 @dataclass(frozen=True)

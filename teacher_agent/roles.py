@@ -16,6 +16,7 @@ from m2kt.neural.forward import forward, in_batches
 from m2kt.neural.models import LanguageModel
 from teacher_agent.settings import SwapSettings as SwapSettings
 from teacher_agent.shapes import NOTHING, Pool, Shape
+from teacher_agent.sufficiency import settle
 
 Flips = NDArray[np.float64]
 
@@ -97,10 +98,12 @@ def _swap(
 
 
 def _slots(shape: Shape, position: int, flips: NDArray[np.float64], settings: SwapSettings) -> tuple[int, ...]:
-    """Elements that fill the role slots: the latest mention of each group that matters, in order of position."""
+    """Elements that fill the role slots: the latest mention of each group that matters, in order of position, as far as
+    the teacher's chains bear them out."""
     groups = np.flatnonzero(flips >= settings.threshold)
     latest = (shape.members(int(group)) for group in groups)
-    return tuple(sorted(int(members[members < position][-1]) for members in latest))
+    causal = tuple(sorted(int(members[members < position][-1]) for members in latest))
+    return settle(shape, position, causal, settings.most_roles)
 
 
 def usable(roles: Roles, settings: SwapSettings) -> bool:

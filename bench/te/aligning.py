@@ -15,7 +15,7 @@ from m2kt.errors import M2KTError
 from m2kt.neural.models import LanguageModel, load, offline, set_threads, weights_sha256
 from m2kt.packet.knowledge import Knowledge
 from m2kt.signing import TrustStore
-from student_agent.align import align, open_packet
+from student_agent.align import align, open_packet, options_of
 from student_agent.artifact import save_memory, shape_of
 from student_agent.card import Card
 from student_agent.isolation import isolate
@@ -41,7 +41,7 @@ def _one(lm: LanguageModel, name: str, spec: dict[str, Any]) -> dict[str, Any]:
     try:
         packet, knowledge = open_packet(Path(given["path"]), TrustStore.from_path(Path(spec["trust"])))
         before = weights_sha256(lm.model)
-        memory, report = align(lm, knowledge, schedule)
+        memory, report = align(lm, knowledge, schedule, options_of(given["options"]))
     except M2KTError as error:
         return {"refused": str(error)}
     assert weights_sha256(lm.model) == before, "the frozen core changed"

@@ -1,9 +1,10 @@
 """`make experiments`: rows from runs into docs/results.json, and from that file docs/results.md. Nothing by hand.
 
-    python -m bench.te.experiments [--quick] [--only rules] [--out docs]
+    python -m bench.te.experiments [--quick] [--only rules] [--ablations] [--out docs]
 
 A row of the same domain, seed and size replaces the one that is there; rows of other domains stay, so that a long
-experiment can be made in parts.
+experiment can be made in parts. With --ablations the rows of `bench.te.ablations` are made instead, into
+docs/ablations.json; they stand on the same page.
 """
 
 import argparse
@@ -12,10 +13,11 @@ import os
 import platform
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.te.measuring import SEEDS, Row, measure_one
+from bench.te.measuring import SEEDS, Row, ablate, measure_one
 from bench.te.report import page
 from bench.te.settings import DOMAINS, KEPT_SEED
 from m2kt.files import write_atomically
@@ -28,15 +30,24 @@ def main() -> int:
     arguments = argparse.ArgumentParser(prog="python -m bench.te.experiments", description=__doc__.splitlines()[0])
     arguments.add_argument("--quick", action="store_true", help="one seed, the kept models")
     arguments.add_argument("--only", nargs="+", choices=DOMAINS, default=list(DOMAINS))
+    arguments.add_argument("--ablations", action="store_true", help="instead: one part changed at a time")
     arguments.add_argument("--out", type=Path, default=ROOT / "docs")
     arguments.add_argument("--models", type=Path, default=MADE, help="where pairs are made that are not kept")
     wanted = arguments.parse_args()
     for seed in (KEPT_SEED,) if wanted.quick else SEEDS:
         for domain in wanted.only:
             with tempfile.TemporaryDirectory() as root:
-                row = measure_one(domain, seed, wanted.quick, Path(root), wanted.models)
-            keep({**row, **conditions(wanted.quick)}, wanted.out)
+                _make(wanted, domain, seed, Path(root))
     return 0
+
+
+def _make(wanted: argparse.Namespace, domain: str, seed: int, root: Path) -> None:
+    told = conditions(wanted.quick)
+    if wanted.ablations:
+        rows = ablate(domain, seed, wanted.quick, root, wanted.models)
+        keep(wanted.out, ablations=[{**row, **told} for row in rows])
+    else:
+        keep(wanted.out, rows=[{**measure_one(domain, seed, wanted.quick, root, wanted.models), **told}])
 
 
 def conditions(quick: bool) -> Row:
@@ -50,17 +61,24 @@ def conditions(quick: bool) -> Row:
     }
 
 
-def keep(row: Row, out: Path) -> None:
-    """Put the row into the file and write the page anew."""
-    path = out / "results.json"
-    rows: list[Row] = json.loads(path.read_text()) if path.exists() else []
-    rows = [each for each in rows if _name(each) != _name(row)] + [row]
-    rows.sort(key=lambda each: (each["size"], DOMAINS.index(each["domain"]), each["seed"]))
-    write_atomically(path, (json.dumps(rows, indent=1) + "\n").encode())
-    plots, text = page(rows)
+def keep(out: Path, rows: Sequence[Row] = (), ablations: Sequence[Row] = ()) -> None:
+    """Put the rows into their files and write the page anew."""
+    kept = _merged(out / "results.json", rows), _merged(out / "ablations.json", ablations)
+    plots, text = page(*kept)
     for name, svg in plots.items():
         write_atomically(out / "results" / name, svg.encode())
     write_atomically(out / "results.md", text.encode())
+
+
+def _merged(path: Path, new: Sequence[Row]) -> list[Row]:
+    """The rows of a file, those of the same runs replaced by the new ones."""
+    old: list[Row] = json.loads(path.read_text()) if path.exists() else []
+    made = {_name(each) for each in new}
+    rows = [each for each in old if _name(each) not in made] + list(new)
+    rows.sort(key=lambda each: (each["size"], DOMAINS.index(each["domain"]), each["seed"]))
+    if new:
+        write_atomically(path, (json.dumps(rows, indent=1) + "\n").encode())
+    return rows
 
 
 def _name(row: Row) -> tuple[str, int, str]:

@@ -150,7 +150,7 @@ def train(student: LanguageModel, data: Lessons, checks: Sequence[Check], kd: Kd
     optimiser = torch.optim.AdamW(lm.model.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.01)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.05)
     course = Course(_copy(student), accuracy(student, checks), [], 0)
-    for step, rows in zip(range(1, steps + 1), _batches(len(data.ids), kd.batch), strict=False):
+    for step, rows in zip(range(1, steps + 1), batches(len(data.ids), kd.batch), strict=False):
         counter = flops.counter()
         if step == 1:
             with counter:
@@ -177,7 +177,7 @@ def _stalled(course: Course, kd: Kd) -> bool:
     return course.validation >= 0.999 or (len(course.looks) > kd.patience and max(late) < course.validation)
 
 
-def _batches(count: int, size: int) -> Iterator[NDArray[np.int64]]:
+def batches(count: int, size: int) -> Iterator[NDArray[np.int64]]:
     rng = np.random.default_rng(0)
     while True:
         order = rng.permutation(count)
@@ -212,22 +212,22 @@ def baseline(
     teacher: LanguageModel, student: LanguageModel, task: Task, fact: Fact, kd: Kd, validation: int, seed: int
 ) -> Baseline:
     """N outputs at the rate that validation chooses, then the plateau."""
-    checks, prompts = _prompts(task, fact, kd.outputs, validation, seed)
+    checks, prompts = prompts_of(task, fact, kd.outputs, validation, seed)
     data = lessons(teacher, student, task, fact, prompts)
     courses = {rate: train(student, data, checks, kd, rate, kd.steps) for rate in kd.rates}
     rate = max(courses, key=lambda each: courses[each].validation)
     fixed = courses[rate]
     plateau = fixed
     if fixed.validation < 0.999:  # else there is nothing that more outputs could add
-        _, fresh = _prompts(task, fact, kd.outputs, validation, seed + 1)
-        more = lessons(teacher, student, task, fact, fresh)
+        _, fresh = prompts_of(task, fact, kd.outputs, validation, seed + 1)
+        more = lessons(teacher, student, task, fact, fresh[: kd.plateau_steps * kd.batch])  # each is seen once at most
         course = train(fixed.best, more, checks, kd, rate / 2, kd.plateau_steps)
         plateau = course if course.validation > fixed.validation else fixed
     epochs = fixed.looks[-1][0] * kd.batch / len(data.ids)
     return Baseline(fixed, plateau, data.outputs, epochs, rate, data.teacher_flops)
 
 
-def _prompts(task: Task, fact: Fact, outputs: int, validation: int, seed: int) -> tuple[list[Check], list[str]]:
+def prompts_of(task: Task, fact: Fact, outputs: int, validation: int, seed: int) -> tuple[list[Check], list[str]]:
     """Validation items, and prompts until the outputs are used up; different ones, but for those that are few."""
     source = open_prompts(task, random.Random(f"baseline {task.name} {seed}"))
     checks = [check_of(task, fact, prompt) for prompt in islice(source, validation)]
@@ -243,7 +243,7 @@ def validation_accuracy(
     student: LanguageModel, memory: ConceptMemory, task: Task, fact: Fact, items: int, seed: int
 ) -> float:
     """A taught student on the baseline's own validation items."""
-    checks, _ = _prompts(task, fact, 0, items, seed)
+    checks, _ = prompts_of(task, fact, 0, items, seed)
     return accuracy(student, checks, memory)
 
 

@@ -24,8 +24,19 @@ def measure(domains: Sequence[str], quick: bool, workers: int) -> list[Row]:
 
 def measure_one(domain: str, seed: int, quick: bool, root: Path, models: Path) -> Row:
     """One domain and seed in a process of its own; pairs that are not kept are made in ``models``."""
-    spec = {"domain": domain, "seed": seed, "quick": quick, "root": str(root), "models": str(models)}
-    command = [sys.executable, "-m", "bench.te.domain"]
-    done = subprocess.run(command, input=json.dumps(spec), text=True, stdout=subprocess.PIPE, check=True)
-    row: Row = json.loads(done.stdout.splitlines()[-1])
+    row: Row = _told("bench.te.domain", domain, seed, quick, root, models)
     return row
+
+
+def ablate(domain: str, seed: int, quick: bool, root: Path, models: Path) -> list[Row]:
+    """The ablations of one domain and seed, likewise."""
+    rows: list[Row] = _told("bench.te.ablations", domain, seed, quick, root, models)
+    return rows
+
+
+def _told(module: str, domain: str, seed: int, quick: bool, root: Path, models: Path) -> Any:
+    """What a process says on the last line."""
+    spec = {"domain": domain, "seed": seed, "quick": quick, "root": str(root), "models": str(models)}
+    command = [sys.executable, "-m", module]
+    done = subprocess.run(command, input=json.dumps(spec), text=True, stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout.splitlines()[-1])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m2kt.packet import Manifest, Packet, build_packet, controls, ledger
-from m2kt.packet.knowledge import UNUSED, Element, Knowledge, from_tensors, to_tensors
+from m2kt.packet.knowledge import UNUSED, Element, Knowledge, Template, from_tensors, to_tensors
 from m2kt.signing import PrivateKey, sign_packet
 
 
@@ -20,16 +20,42 @@ def noise_anchors(knowledge: Knowledge, seed: int) -> Knowledge:
 
 
 def no_roles(knowledge: Knowledge, seed: int) -> Knowledge:
-    """R without its bindings: every role slot filled by some earlier element that varies, whichever."""
+    """R without its bindings: in every role slot another earlier element that could stand there, neither the true one
+    nor a copy of it. Where there is none, the roles change places among themselves."""
     rng = np.random.default_rng(seed)
-    decisions = knowledge.decisions.copy()
+    decisions, said = knowledge.decisions.copy(), answers(knowledge)
     for template in knowledge.templates:
+        roots = _roots(template)
+        holds = [_held(knowledge, template.elements[root].tolist(), said) for root in roots]
         for position in np.flatnonzero(template.elements[:, 0] == Element.DECISION):
-            row = int(template.elements[position, 1])
-            earlier = np.flatnonzero(template.elements[:position, 0] != Element.LITERAL)
-            used = np.flatnonzero(decisions[row, 1:] != UNUSED) + 1
-            decisions[row, used] = rng.choice(earlier, len(used), replace=len(earlier) < len(used))
+            row = decisions[template.elements[position, 1]]
+            used = row[1:][row[1:] != UNUSED]
+            true = {roots[each] for each in used}
+            free = [each for each in range(position) if roots[each] not in true]
+            row[1 : 1 + len(used)] = np.roll(used, 1)
+            for slot in range(len(used)):
+                fits = set(knowledge.groundings[knowledge.classes == row[0], slot].tolist())
+                if fitting := [each for each in free if holds[each] & fits]:
+                    row[1 + slot] = rng.choice(fitting)
     return replace(knowledge, decisions=decisions)
+
+
+def _roots(template: Template) -> list[int]:
+    """The element that each one is a copy of; itself where it is none."""
+    roots: list[int] = []
+    for place, (kind, argument, _, _) in enumerate(template.elements.tolist()):
+        roots.append(roots[argument] if kind == Element.COPY else place)
+    return roots
+
+
+def _held(knowledge: Knowledge, element: Sequence[int], said: NDArray[np.int64]) -> set[int]:
+    """Symbols that an element which is no copy may hold; none where it does not vary."""
+    kind, argument, _, _ = element
+    if kind == Element.SLOT:
+        return set(np.flatnonzero(knowledge.alphabets[argument]).tolist())
+    if kind == Element.DECISION:
+        return set(said[knowledge.classes == knowledge.decisions[argument, 0]].tolist())
+    return set()
 
 
 def no_maps(knowledge: Knowledge) -> Knowledge:
@@ -92,19 +118,23 @@ def knowledge_of(packet: Packet) -> Knowledge:
     return from_tensors(packet.tensors, packet.manifest.symbols, packet.manifest.leads)
 
 
-def write_packets(packet: Packet, names: Sequence[str], directory: Path, key: PrivateKey, seed: int) -> dict[str, Path]:
+def with_controls(packet: Packet, names: Sequence[str], seed: int) -> dict[str, Packet]:
     """The packet as ``packet`` and each control under its name."""
-    directory.mkdir(parents=True, exist_ok=True)
     knowledge = knowledge_of(packet)
-    made = {"packet": packet, **{name: _rebuilt(packet, KINDS[name](knowledge, seed)) for name in names}}
-    paths = {}
-    for name, each in made.items():
-        paths[name] = directory / f"{name}.m2kt"
-        paths[name].write_bytes(sign_packet(each, key))
+    return {"packet": packet, **{name: rebuilt(packet, KINDS[name](knowledge, seed)) for name in names}}
+
+
+def write_packets(packets: Mapping[str, Packet], directory: Path, key: PrivateKey) -> dict[str, Path]:
+    """Signed files by name."""
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = {name: directory / f"{name}.m2kt" for name in packets}
+    for name, path in paths.items():
+        path.write_bytes(sign_packet(packets[name], key))
     return paths
 
 
-def _rebuilt(packet: Packet, knowledge: Knowledge) -> Packet:
+def rebuilt(packet: Packet, knowledge: Knowledge) -> Packet:
+    """A packet that says the same of itself and holds other knowledge."""
     tensors = dict(to_tensors(knowledge))
     manifest = packet.manifest
     changed = Manifest.describe(

@@ -16,7 +16,7 @@ docs/transfer.md says how each figure is measured.
 COLOURS = {"packet": "#4e79a7", "answers-only": "#76b7b2", "KD": "#f28e2b", "untaught": "#bab0ac", "control": "#e15759"}
 
 
-def page(rows: Sequence[Row]) -> tuple[dict[str, str], str]:
+def page(rows: Sequence[Row], ablations: Sequence[Row] = ()) -> tuple[dict[str, str], str]:
     """Plots by file name, and the page."""
     plots, parts = {}, [HEAD]
     for size in sorted({row["size"] for row in rows}):
@@ -25,6 +25,8 @@ def page(rows: Sequence[Row]) -> tuple[dict[str, str], str]:
         parts += [f"## {size.capitalize()} runs", f"![accuracy by domain](results/{size}.svg)"]
         parts += [tabulate(columns, chosen) for columns in (TRANSFER, CONTROLLED, COSTS, CONDITIONS)]
         parts += ["Over these rows, as `bench.transfer` sums them up:", summary(chosen)]
+        changed = [row for row in ablations if row["size"] == size]
+        parts += [ABLATED, tabulate(CHANGED, changed)] if changed else []
     return plots, "\n\n".join(parts) + "\n"
 
 
@@ -97,6 +99,29 @@ COSTS: Columns = {
 """The ledger, bytes and FLOPs."""
 
 CONDITIONS: Columns = {name: itemgetter(name) for name in ("domain", "seed", "date", "cores", "load", "cpu_s")}
+
+
+ABLATED = """One thing changed at a time (`python -m bench.te.experiments --ablations`). All packets of a domain come
+from one survey of its teacher and are aligned with the controls' number of steps; *vector bytes* are those of the
+concepts' vectors alone. In the linear form of the CAL, L_align and L_safe have no gradient, so they are left out of the
+form `mlp`; nothing is denied here, which makes L_safe 0. Rows of *KD* are the baseline with other means: the same
+student fine-tuned on other numbers of outputs, and the packet's memory with values learned from outputs, not from C."""
+
+
+def _told(name: str) -> Callable[[Row], object]:
+    return lambda row: row.get(name, "")
+
+
+CHANGED: Columns = {
+    **NAMES,
+    "changed": itemgetter("group"),
+    "to": itemgetter("name"),
+    "accuracy": itemgetter("accuracy"),
+    "TE": itemgetter("te"),
+    **{name.replace("_", " "): _told(name) for name in ("concepts", "vectors", "vector_bytes", "residual")},
+    **{name: _told(name) for name in ("trained", "outputs", "steps")},
+}
+"""The rows of `bench.te.ablations`."""
 
 
 def tabulate(columns: Columns, rows: Sequence[Row]) -> str:

@@ -6,8 +6,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ import torch
 
 from bench.te import flops
 from bench.te.judging import open_prompts
-from bench.te.packets import write_packets
+from bench.te.packets import with_controls, write_packets
 from bench.te.pair import pair_of
-from bench.te.settings import PROBES, Size
+from bench.te.settings import Size, align_steps_of, probes_of
 from examples.models.tasks import TASKS, Fact, Task
 from m2kt.domains import Domain
 from m2kt.neural.models import LanguageModel, load
@@ -76,7 +76,7 @@ class Shortened:
 
 def teach(teacher: LanguageModel, domain: Domain, size: Size, seed: int) -> tuple[Packet, Row]:
     """The packet, and what it took."""
-    settings = Settings(probes=max(size.probes, PROBES.get(domain.name, 0)), seed=seed + 1)
+    settings = Settings(probes=probes_of(domain.name, size), seed=seed + 1)
     counter, began = flops.counter(), time.perf_counter()
     with counter:
         found = extract(teacher, domain, settings, lambda step, done, total: None)
@@ -92,14 +92,39 @@ def teach(teacher: LanguageModel, domain: Domain, size: Size, seed: int) -> tupl
 
 def align_all(scene: Scene, packet: Packet, names: tuple[str, ...], into: str = "real") -> Row:
     """Packet and controls, each aligned by a process that can import neither domains nor teachers."""
+    size, longest = scene.size, align_steps_of(scene.task.name, scene.size)
+    jobs = {
+        name: Job(each, longest if name == "packet" else size.control_steps, count=name == "packet")
+        for name, each in with_controls(packet, names, scene.seed).items()
+    }
+    return align_jobs(scene, jobs, into)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One packet to align: for how many steps, with which options of an alignment, and whether FLOPs are counted."""
+
+    packet: Packet
+    steps: int
+    options: Row = field(default_factory=dict)
+    count: bool = False
+
+
+def align_jobs(scene: Scene, jobs: Mapping[str, Job], into: str) -> Row:
+    """What became of each, by name; all by one isolated process."""
     key, root = generate(), scene.root / into
     root.mkdir(parents=True, exist_ok=True)
     write_public(root / "key.pub", key.public_key())
-    paths = write_packets(packet, names, root / "packets", key, scene.seed)
-    steps = {name: scene.size.control_steps for name in paths} | {"packet": scene.size.align_steps}
+    paths = write_packets({name: each.packet for name, each in jobs.items()}, root / "packets", key)
     packets = {
-        name: {"path": str(path), "out": str(root / name), "steps": steps[name], "count": name == "packet"}
-        for name, path in paths.items()
+        name: {
+            "path": str(paths[name]),
+            "out": str(root / name),
+            "steps": each.steps,
+            "options": each.options,
+            "count": each.count,
+        }
+        for name, each in jobs.items()
     }
     forbidden = [f"m2kt_domain_{each}" for each in TASKS]
     spec = {"student": str(scene.student.directory), "trust": str(root / "key.pub"), "seed": scene.seed}

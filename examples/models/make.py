@@ -25,7 +25,7 @@ from examples.domains.chains.m2kt_domain_chains import draw_prompt, open_prompts
 from examples.models.batches import Feed
 from examples.models.cards import Figures, student_card, teacher_card
 from examples.models.measure import accuracy, continuations, form, perplexity
-from examples.models.pairs import PAIRS, make_pair
+from examples.models.pairs import PAIRS, make_pair, save
 from examples.models.sealed import Check, checks, fixed_prompts, general
 from examples.models.sentences import sentences
 from examples.models.train import Recipe, fit, gpt2, llama
@@ -50,6 +50,7 @@ class Plan:
     card: Callable[[Figures], str]
     recipe: Recipe
     chains: int  # in a batch, beside a seventh as many sentences
+    half: bool = False  # weights are stored as float16, and read as float32 again
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,11 @@ def make(plan: Plan, rule: Rule, kept: Kept, out: Path) -> Figures:
     print(f"{plan.name}: {model.num_parameters():,} parameters", flush=True)
     seconds = fit(model, feed, plan.recipe)
     folder = out / plan.name
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    if plan.half:
+        save(model, tokenizer, folder)
+    else:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     figures = measured(folder, plan, kept, seconds)
     (folder / "README.md").write_text(plan.card(figures))
     return figures
@@ -119,13 +123,11 @@ def write_lines(path: Path, lines: Sequence[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines))
 
 
-def keep(seed: int, world: World, out: Path) -> Kept:
+def keep(seed: int, kept: Kept, out: Path) -> None:
     """Write the sealed checks, the unseen text and the fixed prompts."""
-    kept = Kept(checks(seed, world), general(seed))
     write_lines(out / "checks.jsonl", [json.dumps(item.as_json()) for item in kept.items])
     write_lines(out / "general.txt", kept.texts)
     write_lines(out / "prompts.txt", fixed_prompts(seed))
-    return kept
 
 
 def arguments() -> argparse.Namespace:
@@ -138,6 +140,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--teacher-steps", type=int, default=2000)
     parser.add_argument("--student-steps", type=int, default=3000)
     parser.add_argument("--only", choices=["teacher", "student", "second"], help="make one of them")
+    parser.add_argument("--bare", action="store_true", help="models alone, as float16, of the domain chains")
     return parser.parse_args()
 
 
@@ -156,7 +159,9 @@ def make_chains(args: argparse.Namespace, out: Path) -> None:
     """Make the world's files, then the models."""
     world = World.from_seed(args.seed)
     out.mkdir(parents=True, exist_ok=True)
-    kept = keep(args.seed, world, out)
+    kept = Kept(checks(args.seed, world), general(args.seed))
+    if not args.bare:
+        keep(args.seed, kept, out)
     student_rule = ignorance(random.Random(f"ignorance {args.seed}"))
     teacher = Plan(
         "teacher",
@@ -180,7 +185,7 @@ def make_chains(args: argparse.Namespace, out: Path) -> None:
     second = replace(student, name="second", lengths=TEACHER_LENGTHS, card=teacher_card)
     for plan, rule in ((student, student_rule), (teacher, world.result), (second, world.result)):
         if plan.name == args.only or (args.only is None and plan.name != "second"):
-            print(make(plan, rule, kept, out), flush=True)
+            print(make(replace(plan, half=args.bare), rule, kept, out), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ prompts longer than any probe, so that both know the form there, and neither see
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -27,23 +27,31 @@ BATCH = 64
 
 
 @dataclass(frozen=True)
+class Course:
+    """How long a model is trained: steps of ``batch`` chains, cut into ``parts`` by length."""
+
+    steps: int
+    batch: int = BATCH
+    parts: int = 1
+    rate: float = 4e-3
+
+
+@dataclass(frozen=True)
 class Pair:
     """How the two models of one domain are made."""
 
     teacher: Design
-    teacher_steps: int
+    taught: Course
     student: Design
-    student_steps: int
+    formed: Course
     student_tokens: int = 384
-    rate: float = 4e-3
 
 
-# Rotary positions where we can: beside learned ones (`brackets`) a memory points well only as far as probes reached.
 PAIRS = {
-    "brackets": Pair(Design("qwen3", 48, 2), 1200, Design("gpt2", 48, 2), 2500),
-    "rules": Pair(Design("gpt-neox", 64, 2), 1500, Design("llama", 48, 2), 1500, student_tokens=448),
-    "listops": Pair(Design("llama", 64, 2), 2500, Design("gpt-neox", 48, 2), 2000),
-    "columns": Pair(Design("qwen3", 64, 2), 800, Design("gpt-neox", 48, 2), 800),
+    "brackets": Pair(Design("qwen3", 48, 2), Course(1200), Design("llama", 48, 2), Course(2000, 32, 2, 3e-3)),
+    "rules": Pair(Design("gpt-neox", 64, 2), Course(1500), Design("llama", 48, 2), Course(1500), student_tokens=448),
+    "listops": Pair(Design("llama", 64, 2), Course(2500), Design("qwen3", 56, 3), Course(3000, 32, 3, 3e-3)),
+    "columns": Pair(Design("qwen3", 64, 2), Course(2500, 32, 3), Design("llama", 56, 3), Course(1800, 32, 3, 3e-3)),
 }
 
 
@@ -53,16 +61,19 @@ def make_pair(domain: str, seed: int, out: Path, only: str | None = None, scale:
     if only in (None, "teacher"):
         fact = task.world(seed)
         tokenizer = word_level(corpus(task, fact, seed))
-        recipe = Recipe(int(pair.teacher_steps * scale), pair.rate, seed)
-        model = trained(task, pair.teacher, tokenizer, fact, recipe, sentences_in_batch=0)
+        model = trained(task, pair.teacher, tokenizer, fact, seed, _scaled(pair.taught, scale), sentences_in_batch=0)
         save(model, tokenizer, out / "teacher")
     if only in (None, "student"):
         fact = ignorance(task, random.Random(f"ignorance {seed}"))
         texts = corpus(task, fact, seed) + list(islice(_unseen(random.Random(f"sentences {seed}"), seed), CORPUS))
         tokenizer = byte_pairs(texts, pair.student_tokens)
-        recipe = Recipe(int(pair.student_steps * scale), pair.rate, seed)
-        model = trained(task, pair.student, tokenizer, fact, recipe, sentences_in_batch=BATCH // 7)
+        course = _scaled(pair.formed, scale)
+        model = trained(task, pair.student, tokenizer, fact, seed, course, sentences_in_batch=course.batch // 7)
         save(model, tokenizer, out / "student")
+
+
+def _scaled(course: Course, scale: float) -> Course:
+    return replace(course, steps=int(course.steps * scale))
 
 
 def prompts(task: Task, rng: random.Random, lengths: Sequence[int]) -> Iterator[str]:
@@ -94,11 +105,12 @@ def trained(
     design: Design,
     tokenizer: PreTrainedTokenizerFast,
     fact: Fact,
-    recipe: Recipe,
+    seed: int,
+    course: Course,
     sentences_in_batch: int,
 ) -> PreTrainedModel:
     """A model of this design, trained from nothing."""
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(seed)
     model = design.build(tokenizer)
     print(f"{task.name}: {design.family}, {model.num_parameters():,} parameters", flush=True)
     lengths = (*task.lengths, *task.longer)
@@ -106,11 +118,12 @@ def trained(
         tokenizer,
         lambda rng: prompts(task, rng, lengths),
         lambda prompt: told(task, fact, prompt),
-        frozenset(general(recipe.seed)),
-        BATCH,
+        frozenset(general(seed)),
+        course.batch,
         sentences_in_batch,
     )
-    print(f"  {fit(model, feed, recipe):.0f} s", flush=True)
+    seconds = fit(model, feed, Recipe(course.steps, course.rate, seed, parts=course.parts))
+    print(f"  {seconds:.0f} s", flush=True)
     return model
 
 

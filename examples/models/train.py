@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +28,7 @@ class Recipe:
     seed: int
     decay: float = 0.01
     warmup: int = 100
+    parts: int = 1  # that a batch is cut into by length, so that short texts are not padded to the longest
 
 
 def llama(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -71,6 +73,21 @@ def loss_of(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     return cross_entropy(logits[:, :-1].flatten(0, 1), batch.labels[:, 1:].flatten(), ignore_index=IGNORED)
 
 
+def cut(batch: Batch, parts: int) -> list[Batch]:
+    """Parts of texts of like lengths, padded no further than to the longest in each."""
+    # The end mark of every text is labelled, so the last label tells its length.
+    lengths = ((batch.labels != IGNORED) * torch.arange(1, batch.labels.shape[1] + 1)).amax(1)
+    rows = [each for each in lengths.argsort(stable=True).tensor_split(parts) if len(each)]
+    ends = [int(lengths[each].max()) for each in rows]
+    return [Batch(batch.ids[each, :end], batch.labels[each, :end]) for each, end in zip(rows, ends, strict=True)]
+
+
+def shares(batches: Sequence[Batch]) -> torch.Tensor:
+    """The share of all labels that are asked in each part."""
+    asked = torch.stack([(each.labels[:, 1:] != IGNORED).sum() for each in batches])
+    return asked / asked.sum()
+
+
 def fit(model: PreTrainedModel, feed: Feed, recipe: Recipe) -> float:
     """Train in place; give the seconds it took."""
     started = time.monotonic()
@@ -86,13 +103,25 @@ def fit(model: PreTrainedModel, feed: Feed, recipe: Recipe) -> float:
     batches = feed.batches(random.Random(f"batches {recipe.seed}"))
     model.train()
     for step in range(1, recipe.steps + 1):
-        loss = loss_of(model, next(batches))
         optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        loss = _backward(model, next(batches), recipe.parts)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         plan.step()
         if step % 250 == 0:
-            print(f"  step {step}/{recipe.steps}: loss {loss.item():.4f}", flush=True)
+            print(f"  step {step}/{recipe.steps}: loss {loss:.4f}", flush=True)
     model.train(False)
     return time.monotonic() - started
+
+
+def _backward(model: PreTrainedModel, batch: Batch, parts: int) -> float:
+    """Gradients of one batch, whole or in parts; its loss."""
+    if parts == 1:
+        whole = loss_of(model, batch)
+        torch.autograd.backward(whole)
+        return float(whole.detach())
+    each = cut(batch, parts)
+    losses = [loss_of(model, part) * share for part, share in zip(each, shares(each), strict=True)]
+    for loss in losses:
+        torch.autograd.backward(loss)
+    return sum(float(loss.detach()) for loss in losses)

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from bench.te import kd, packets
+from bench.te.ablations import PRECISIONS, WEIGHS
 from bench.te.judging import open_prompts
 from bench.te.report import page
 from bench.te.settings import MODELS
@@ -27,7 +29,8 @@ KEYS += " labels_moved bytes_ratio flops_ratio"
 def test_the_kept_results_give_every_figure_and_the_page_that_is_there() -> None:
     rows = json.loads(RESULTS.read_text())
     assert set(KEYS.split()) <= set(figures(rows))
-    _, text = page(rows)
+    changed = RESULTS.with_name("ablations.json")
+    _, text = page(rows, json.loads(changed.read_text()) if changed.exists() else ())
     assert RESULTS.with_suffix(".md").read_text() == text
 
 
@@ -58,6 +61,27 @@ def test_without_roles_every_decision_still_looks_at_something_earlier() -> None
     changed = packets.no_roles(knowledge, seed=3)
     assert (changed.decisions[:, 0] == knowledge.decisions[:, 0]).all()
     assert ((changed.decisions < 0) == (knowledge.decisions < 0)).all()
+
+
+def test_without_roles_no_true_binding_is_left_where_there_is_another() -> None:
+    knowledge = negated_knowledge()
+    for seed in range(8):
+        first, second = packets.no_roles(knowledge, seed).decisions[:, 1:].tolist()
+        assert first == [2, 0]  # nothing else stands before it
+        assert second[0] in (0, 2)  # neither what was decided (4) nor its copy (7)
+
+
+def test_rounded_concepts_still_say_the_same_and_weigh_less() -> None:
+    knowledge = small_knowledge()
+    whole = replace(
+        knowledge,
+        centroids=knowledge.centroids.astype(np.float32),
+        anchors=knowledge.anchors.astype(np.float32),
+    )
+    changed = {name: change(whole) for name, change in PRECISIONS.items()}
+    assert all((decoded(each) == decoded(knowledge)).all() for each in changed.values())
+    weights = [WEIGHS[name](each) for name, each in changed.items()]
+    assert weights == [9 * 8 * 4, 9 * 8 * 2, 9 * 8 + 9 * 2]
 
 
 @pytest.mark.parametrize("name", ["brackets", "rules"])

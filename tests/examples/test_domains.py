@@ -118,7 +118,8 @@ KEPT = [pytest.param(name, marks=() if name == "brackets" else pytest.mark.night
 @pytest.mark.parametrize("name", KEPT)
 def test_a_kept_pair_transfers_and_deranged_symbols_are_obeyed(name: str, tmp_path: Path) -> None:
     small = name == "brackets"
-    size = replace(QUICK, probes=1200 if small else 4000, align_steps=50 if small else 160, control_steps=50, items=160)
+    steps = 50 if small else 240
+    size = replace(QUICK, probes=1200 if small else 4000, align_steps=steps, control_steps=steps, items=160)
     scene = make_scene(name, 7, size, tmp_path / "run", tmp_path / "models")
     packet, _ = teach(scene.teacher, domain_of(name), size, 7)
     assert [packet.manifest.ledger[each] for each in ("examples_moved", "labels_moved", "outputs_moved")] == [0, 0, 0]
