@@ -93,8 +93,9 @@ def _numbers_in(text: str) -> Iterator[str]:
 
 
 def _ciphers(text: str) -> Iterator[str]:
-    """Letters for other letters: signs that look like them, the alphabet turned, mirrored, or the text backwards."""
-    if len(_LEETED.findall(text)) >= 2:
+    """Letters for other letters: signs that look like them, the alphabet turned, mirrored, or the text backwards. What
+    has more digits than every third sign is an identifier or a table, not a text that somebody wants to be read."""
+    if len(_LEETED.findall(text)) >= 2 and 2 * sum(map(str.isdigit, text)) <= sum(map(str.isalpha, text)):
         yield from (text.lower().translate(each) for each in _LEET)
     said = _long_words(text)
     if len(said) < LEAST_WORDS or known_share(said) >= LEAST_KNOWN:

@@ -48,8 +48,9 @@ def _known() -> Mapping[str, float]:
     return {each: 1 + 3 / len(each) for each in whole}
 
 
-LEAST_WORDS, LEAST_KNOWN = 4, 0.5
-"""Words that a text must have, and the share of them that must be known, to be one of a language."""
+LEAST_WORDS, LEAST_KNOWN, LEAST_LETTERS = 4, 0.5, 0.4
+"""Words that a text must have to be one of a language, the share of them that must be known, and that of the letters
+that must stand in known words of three or more."""
 
 
 def is_known(word: str) -> bool:
@@ -63,9 +64,13 @@ def known_share(said: Sequence[str]) -> float:
 
 
 def is_language(text: str) -> bool:
-    """Whether a text has words that people write: what deciphering makes of other texts has hardly any."""
-    said = re.findall(r"[^\W\d_]{2,}", text.casefold())
-    return len(said) >= LEAST_WORDS and known_share(said) >= LEAST_KNOWN
+    """Whether a text has words that people write: what deciphering or cutting makes of other texts has hardly any. What
+    digits and letters make together (an identifier, a digest) is no word; and words of two letters are what every random
+    text falls into, so longer ones that are known must have their share of the letters."""
+    said = re.findall(r"\b[^\W\d_]{2,}\b", text.casefold())
+    letters = sum(map(len, said))
+    longer = sum(len(each) for each in said if len(each) > 2 and each in _known())
+    return len(said) >= LEAST_WORDS and known_share(said) >= LEAST_KNOWN and longer >= LEAST_LETTERS * letters
 
 
 def cut(run: str) -> list[str]:

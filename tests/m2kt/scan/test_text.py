@@ -2,8 +2,10 @@
 
 import base64
 import codecs
+import random
 import string
 import time
+import uuid
 from dataclasses import replace
 
 import pytest
@@ -231,3 +233,10 @@ def test_readings_of_one_text_are_few():
 
 def test_plain_text_stays_as_it_is():
     assert plain("Zürich 3 + 4 = 7") == "Zurich 3 + 4 = 7"
+
+
+def test_identifiers_say_nothing() -> None:
+    dice = random.Random(1)
+    names = [f"run/{uuid.UUID(int=dice.getrandbits(128), version=4)}" for _ in range(150)]
+    names += [f"sha256:{dice.getrandbits(256):064x}" for _ in range(50)]
+    assert [each for each in names if list(hits(each))] == []
