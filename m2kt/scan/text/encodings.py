@@ -31,6 +31,8 @@ _LEET = (
     str.maketrans("0134568$@7!|+2", "oieasgbsatiitz"),
     str.maketrans("0134568$@7!|+2", "oleasgbsatlltz"),
 )  # fmt: skip
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+"""RFC 9562: an identifier, in letters that can hardly say anything."""
 _LEETED = re.compile(r"(?<=[A-Za-z])[013458$@7!](?=[A-Za-z])")
 _LETTERS = string.ascii_lowercase
 _MIRRORED = str.maketrans(_LETTERS + _LETTERS.upper(), _LETTERS[::-1] + _LETTERS[::-1].upper())
@@ -94,9 +96,10 @@ def _numbers_in(text: str) -> Iterator[str]:
 
 def _ciphers(text: str) -> Iterator[str]:
     """Letters for other letters: signs that look like them, the alphabet turned, mirrored, or the text backwards. What
-    has more digits than every third sign is an identifier or a table, not a text that somebody wants to be read."""
-    if len(_LEETED.findall(text)) >= 2 and 2 * sum(map(str.isdigit, text)) <= sum(map(str.isalpha, text)):
-        yield from (text.lower().translate(each) for each in _LEET)
+    has more digits than letters is an identifier or a table, not a text that somebody wants to be read."""
+    bare = _UUID.sub(" ", text)
+    if len(_LEETED.findall(bare)) >= 2 and sum(map(str.isdigit, bare)) <= sum(map(str.isalpha, bare)):
+        yield from (bare.lower().translate(each) for each in _LEET)
     said = _long_words(text)
     if len(said) < LEAST_WORDS or known_share(said) >= LEAST_KNOWN:
         return
