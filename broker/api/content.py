@@ -57,12 +57,14 @@ def pull(
 ) -> Response:
     """The packet's bytes. Fails closed: what no scan has approved answers 409, and what one approved too long ago;
     what was revoked 410. What was yanked comes with a `Warning`. Who got it is noted, once a day."""
-    with transaction(context.reads) as session:  # asks for a connection only where bytes lie in Postgres
-        with context.single.connection() as connection:
-            packet = pulling.pullable_by(session, pulling.look(connection, packet_id, caller), caller)
-            answer = _Answer(packet, _Asked(if_none_match, if_range, range_))
-            if not packet.noted and not answer.unchanged:
-                pulls.note(connection, packet_id, caller.name)
+    with context.single.connection() as connection:
+        seen = pulling.look(connection, packet_id, caller)
+        with transaction(context.reads) as session:  # asks for a connection only for what belongs to an exchange
+            packet = pulling.pullable_by(session, seen, caller)
+        answer = _Answer(packet, _Asked(if_none_match, if_range, range_))
+        if not packet.noted and not answer.unchanged:
+            pulls.note(connection, packet_id, caller.name)
+    with transaction(context.reads) as session:  # and here only where bytes lie in Postgres
         return answer.of(session, context.desk.store)
 
 

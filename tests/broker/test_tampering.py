@@ -20,7 +20,7 @@ from tests.broker.conftest import make_packet
 
 TABLES = (
     *("log_leaves", "log_tiles", "log_checkpoints", "attestations", "key_statements"),
-    *("channel_heads", "packet_parents", "outcomes"),
+    *("channel_heads", "packet_parents", "outcomes", "pulls"),
 )
 ZEROS = "decode(repeat('00', 32), 'hex')"
 FLIP = "set_byte({0}, length({0}) - 40, get_byte({0}, length({0}) - 40) # 1)"
@@ -116,6 +116,7 @@ TAMPERINGS = {
     ),
     "a packet is deleted": (
         f"CREATE TEMP TABLE gone AS SELECT packet_id FROM packets WHERE {APPROVED}; "
+        "DELETE FROM pulls WHERE packet_id IN (SELECT packet_id FROM gone); "
         "DELETE FROM outcomes WHERE packet_id IN (SELECT packet_id FROM gone); "
         "DELETE FROM channel_heads WHERE packet_id IN (SELECT packet_id FROM gone); "
         "DELETE FROM packet_parents WHERE parent_id IN (SELECT packet_id FROM gone); "

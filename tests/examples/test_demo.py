@@ -11,7 +11,7 @@ from examples.demo.__main__ import run
 from examples.demo.settings import Settings
 from tests.models import EXAMPLES
 
-CHECKS = 120
+CHECKS = 240
 
 
 def small_models(directory: Path) -> Path:
