@@ -141,7 +141,8 @@ def _fill_concepts(database: Any, versions: int, searched: int) -> None:
             for number, code in enumerate(concepts.encode(chosen.astype(np.float32))):
                 copy.write_row((seq, number, spaces[weights], concepts.literal(code)))
     database.execute("SET LOCAL maintenance_work_mem = '512MB'")
-    database.execute("SELECT make_concept_vectors()")
+    # As the migration makes it; after the rows, because that is ten times faster.
+    database.execute("CREATE INDEX ix_concept_vectors_code ON concept_vectors USING hnsw (code halfvec_l2_ops)")
     database.execute(
         "UPDATE concept_spaces s SET vectors = (SELECT count(*) FROM concept_vectors v WHERE v.space = s.id)"
     )
