@@ -20,7 +20,7 @@ demo: $(STAMP) ## show one model teaching another, end to end (KEEP=1 leaves it 
 	HF_HUB_OFFLINE=1 $(PY) -m examples.demo $(if $(KEEP),--keep)
 
 test: $(STAMP) ## run the tests on a real Postgres and Valkey
-	HF_HUB_OFFLINE=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile --junitxml=build/tests.xml
+	HF_HUB_OFFLINE=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --junitxml=build/tests.xml
 
 check: $(STAMP) ## what CI runs: format, lint, types, layers, migrations, tests
 	$(BIN)/ruff format --check
@@ -31,7 +31,7 @@ check: $(STAMP) ## what CI runs: format, lint, types, layers, migrations, tests
 	$(MAKE) test
 
 nightly: $(STAMP) ## the tests with the long ones
-	HF_HUB_OFFLINE=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile --nightly --timeout=3600
+	HF_HUB_OFFLINE=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --nightly --timeout=3600
 
 models: $(STAMP) ## train the example models again (see examples/models)
 	$(PY) -m examples.models.make
