@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from bench.te.judging import accuracy, opened, report_half, seal
 from bench.te.kd_variants import kd_rows
-from bench.te.packets import knowledge_of, rebuilt
+from bench.te.packets import knowledge_of
 from bench.te.settings import FULL, QUICK, Size, probes_of
 from bench.te.stages import Job, Row, Scene, align_jobs, domain_of, make_scene
 from m2kt.neural.models import offline, set_threads
 from m2kt.packet import Packet
+from m2kt.packet.controls import rebuilt
 from m2kt.packet.knowledge import Knowledge
 from student_agent.checks import Check
 from student_agent.projection import only

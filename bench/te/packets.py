@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from m2kt.packet import Manifest, Packet, build_packet, controls, ledger
-from m2kt.packet.knowledge import UNUSED, Element, Knowledge, Template, from_tensors, to_tensors
+from m2kt.packet import Packet, controls
+from m2kt.packet.knowledge import UNUSED, Element, Knowledge, Template, from_tensors
 from m2kt.signing import PrivateKey, sign_packet
 
 
@@ -121,7 +121,7 @@ def knowledge_of(packet: Packet) -> Knowledge:
 def with_controls(packet: Packet, names: Sequence[str], seed: int) -> dict[str, Packet]:
     """The packet as ``packet`` and each control under its name."""
     knowledge = knowledge_of(packet)
-    return {"packet": packet, **{name: rebuilt(packet, KINDS[name](knowledge, seed)) for name in names}}
+    return {"packet": packet, **{name: controls.rebuilt(packet, KINDS[name](knowledge, seed)) for name in names}}
 
 
 def write_packets(packets: Mapping[str, Packet], directory: Path, key: PrivateKey) -> dict[str, Path]:
@@ -131,29 +131,6 @@ def write_packets(packets: Mapping[str, Packet], directory: Path, key: PrivateKe
     for name, path in paths.items():
         path.write_bytes(sign_packet(packets[name], key))
     return paths
-
-
-def rebuilt(packet: Packet, knowledge: Knowledge) -> Packet:
-    """A packet that says the same of itself and holds other knowledge."""
-    tensors = dict(to_tensors(knowledge))
-    manifest = packet.manifest
-    changed = Manifest.describe(
-        kind=manifest.kind,
-        name=manifest.name,
-        version=manifest.version,
-        created=manifest.created,
-        domain=manifest.domain,
-        teacher=manifest.teacher,
-        extraction=manifest.extraction,
-        licence=manifest.licence,
-        tensors=tensors,
-        ledger=ledger.measure(tensors, manifest.ledger[ledger.QUERIES]),
-        confidence=manifest.confidence,
-        coverage=manifest.coverage,
-        symbols=manifest.symbols,
-        leads=manifest.leads,
-    )
-    return build_packet(changed, tensors)
 
 
 def answers(knowledge: Knowledge) -> NDArray[np.int64]:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m2kt.files import write_atomically
-from m2kt.packet import Manifest, Packet, build_packet, controls, ledger, read_packet
-from m2kt.packet.knowledge import Knowledge, from_tensors, to_tensors
+from m2kt.packet import controls, read_packet
+from m2kt.packet.knowledge import Knowledge, from_tensors
 from m2kt.signing import PrivateKey, sign_packet
 
 KINDS: dict[str, Callable[[Knowledge, int], Knowledge]] = {
@@ -34,34 +34,12 @@ def write_controls(source: Path, directory: Path, key: PrivateKey, seed: int) ->
     made = []
     for name, change in KINDS.items():
         path = directory / f"{name}.m2kt"
-        write_atomically(path, sign_packet(_rebuilt(packet, name, change(knowledge, seed)), key))
+        control = controls.rebuilt(
+            packet, change(knowledge, seed), name=f"control/{name}", answers=name == "answers-only"
+        )
+        write_atomically(path, sign_packet(control, key))
         made.append(Control(name, path))
     return made
-
-
-def _rebuilt(packet: Packet, name: str, knowledge: Knowledge) -> Packet:
-    """A packet of ``knowledge`` with everything else as in ``packet``; answers are labels, and the ledger says so."""
-    tensors = dict(to_tensors(knowledge))
-    if name == "answers-only":
-        tensors["concepts/answers"] = knowledge.anchor_strings[controls.decoded(knowledge)]
-    manifest = packet.manifest
-    changed = Manifest.describe(
-        kind=manifest.kind,
-        name=f"control/{name}",
-        version=manifest.version,
-        created=manifest.created,
-        domain=manifest.domain,
-        teacher=manifest.teacher,
-        extraction=manifest.extraction,
-        licence=manifest.licence,
-        tensors=tensors,
-        ledger=ledger.measure(tensors, manifest.ledger[ledger.QUERIES]),
-        confidence=manifest.confidence,
-        coverage=manifest.coverage,
-        symbols=manifest.symbols,
-        leads=manifest.leads,
-    )
-    return build_packet(changed, tensors)
 
 
 def concept_maps(source: Path, memory: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:

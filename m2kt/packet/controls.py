@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from m2kt.packet.knowledge import Knowledge
+from m2kt.packet import Manifest, Packet, build_packet, ledger
+from m2kt.packet.knowledge import Knowledge, to_tensors
 
 SHARPNESS = 8.0
 """Logit of the one answer that an answers-only concept gives, against 0 for all others."""
@@ -46,3 +47,29 @@ def decoded(knowledge: Knowledge) -> NDArray[np.int64]:
     logits = knowledge.centroids.astype(np.float64) @ knowledge.anchors.astype(np.float64).T
     answers: NDArray[np.int64] = (logits + knowledge.anchor_bias).argmax(1)
     return answers
+
+
+def rebuilt(packet: Packet, knowledge: Knowledge, *, name: str | None = None, answers: bool = False) -> Packet:
+    """A packet that says the same of itself as ``packet`` (but its ``name``, if one is given) with other knowledge.
+    ``answers``: the symbols that its concepts decode to stand in it as labels, and its ledger says so."""
+    tensors = dict(to_tensors(knowledge))
+    if answers:
+        tensors["concepts/answers"] = knowledge.anchor_strings[decoded(knowledge)]
+    manifest = packet.manifest
+    changed = Manifest.describe(
+        kind=manifest.kind,
+        name=name or manifest.name,
+        version=manifest.version,
+        created=manifest.created,
+        domain=manifest.domain,
+        teacher=manifest.teacher,
+        extraction=manifest.extraction,
+        licence=manifest.licence,
+        tensors=tensors,
+        ledger=ledger.measure(tensors, manifest.ledger[ledger.QUERIES]),
+        confidence=manifest.confidence,
+        coverage=manifest.coverage,
+        symbols=manifest.symbols,
+        leads=manifest.leads,
+    )
+    return build_packet(changed, tensors)

@@ -76,3 +76,14 @@ def test_everything_else_stays_and_the_packet_is_well_formed(name: str) -> None:
     assert control.templates == real.templates or np.array_equal(
         control.templates[0].elements, real.templates[0].elements
     )
+
+
+def test_a_rebuilt_packet_says_the_same_of_itself_and_counts_anew() -> None:
+    packet = packet_of(small_knowledge())
+    same = controls.rebuilt(packet, controls.shuffled(small_knowledge(), 3))
+    assert (same.manifest.name, same.manifest.teacher) == (packet.manifest.name, packet.manifest.teacher)
+    assert same.packet_id != packet.packet_id
+    assert dict(same.manifest.ledger) == ledger.compute(same)
+    told = controls.rebuilt(packet, small_knowledge(), name="control/answers", answers=True)
+    assert told.manifest.name == "control/answers"
+    assert (same.manifest.ledger["labels_moved"], told.manifest.ledger["labels_moved"]) == (0, 9)
