@@ -116,10 +116,12 @@ def test_it_answers_only_after_the_checkpoint_is_stored(
         ask(watcher, grown, 0, 4)
 
 
-def race(watcher: Witness, grown: MemoryLog, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Answer], bool]:
+def race(
+    watcher: Witness, grown: MemoryLog, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> tuple[list[Answer], bool]:
     """The specification's race: A(4) is checked; B(10) is checked, stored and answered; then A is stored.
 
-    A waits inside its check until B has answered or has had its time: under a lock, B cannot.
+    A waits inside its check until B has answered or ``patience`` seconds have gone: under a lock, B cannot.
     """
     a_checked, b_done = threading.Event(), threading.Event()
     check = witness._check_growth
@@ -129,27 +131,27 @@ def race(watcher: Witness, grown: MemoryLog, monkeypatch: pytest.MonkeyPatch) ->
         check(size, old_root, checkpoint, proof)
         if checkpoint.size == 4:
             a_checked.set()
-            overtaken.append(b_done.wait(0.5))
+            overtaken.append(b_done.wait(patience))
 
     monkeypatch.setattr(witness, "_check_growth", slow)
     answers: list[Answer] = []
 
     def later() -> None:
-        a_checked.wait(5)
+        a_checked.wait(60)
         answers.append(ask(watcher, grown, 0, 10))
         b_done.set()
 
     other = threading.Thread(target=later)
     other.start()
     answers.insert(0, ask(watcher, grown, 0, 4))
-    other.join(10)
+    other.join(60)
     return answers, overtaken[0]
 
 
 def test_the_race_of_the_specification_does_not_roll_it_back(
     watcher: Witness, grown: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (first, second), overtaken = race(watcher, grown, monkeypatch)
+    (first, second), overtaken = race(watcher, grown, monkeypatch, patience=0.5)
     assert not overtaken
     assert first.status == 200
     assert (second.status, second.body) == (409, "4\n")
@@ -161,7 +163,7 @@ def test_without_the_lock_the_race_rolls_it_back(
 ) -> None:
     """Shows that the test above tests something."""
     monkeypatch.setattr(memory.fcntl, "flock", lambda *_: None)
-    (first, second), overtaken = race(watcher, grown, monkeypatch)
+    (first, second), overtaken = race(watcher, grown, monkeypatch, patience=60)  # a busy disk must not decide
     assert overtaken
     assert (first.status, second.status) == (200, 200)
     assert known_size(watcher) == 4  # after it had cosigned 10: the rollback
