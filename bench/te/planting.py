@@ -5,6 +5,7 @@ import random
 import torch
 
 from bench.te.judging import accuracy, check_of, held_out_prompts, opened
+from bench.te.settings import REPORT
 from bench.te.stages import Row, Scene, align_all, domain_of, teach
 from examples.models.batches import Feed
 from examples.models.pairs import BATCH, prompts, save, told
@@ -25,7 +26,7 @@ def inherits(scene: Scene) -> Row:
     packet, _ = teach(teacher, domain_of(task.name), scene.size, scene.seed)
     learned = align_all(scene, packet, (), "planted")
     memory = opened(scene.student, learned["packet"]["memory"])
-    rng = random.Random(f"planted {task.name} {scene.seed}")
+    rng = random.Random(f"planted {REPORT} {task.name} {scene.seed}")
     asked = held_out_prompts(task, rng, task.lengths[-1:], scene.size.items)
     through = [check_of(task, wrong, prompt) for prompt in asked if uses(task, prompt, wrong)]
     beside = [check_of(task, scene.fact, prompt) for prompt in asked if not uses(task, prompt, wrong)]

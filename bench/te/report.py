@@ -78,6 +78,7 @@ CONTROLLED: Columns = {
     **{name: _accuracy_of(name) for name in (*CONTROLS, *COMPARISONS)},
     "best control's excess": excess,
     "deranged obeyed": itemgetter("deranged_obeyed"),
+    "draws of shuffled; no-roles": lambda row: _draws(row),
     "planted error": lambda row: _planted(row),
 }
 """Accuracy with every other packet."""
@@ -98,7 +99,13 @@ COSTS: Columns = {
 }
 """The ledger, bytes and FLOPs."""
 
-CONDITIONS: Columns = {name: itemgetter(name) for name in ("domain", "seed", "date", "cores", "load", "cpu_s")}
+
+def _told(name: str) -> Callable[[Row], object]:
+    return lambda row: row.get(name, "")
+
+
+TOLD = ("domain", "seed", "report", "date", "cores", "load", "cpu_s")
+CONDITIONS: Columns = {name: _told(name) for name in TOLD}
 
 
 ABLATED = """One thing changed at a time (`python -m bench.te.experiments --ablations`). All packets of a domain come
@@ -106,10 +113,6 @@ from one survey of its teacher and are aligned with the controls' number of step
 concepts' vectors alone. In the linear form of the CAL, L_align and L_safe have no gradient, so they are left out of the
 form `mlp`; nothing is denied here, which makes L_safe 0. Rows of *KD* are the baseline with other means: the same
 student fine-tuned on other numbers of outputs, and the packet's memory with values learned from outputs, not from C."""
-
-
-def _told(name: str) -> Callable[[Row], object]:
-    return lambda row: row.get(name, "")
 
 
 CHANGED: Columns = {
@@ -127,6 +130,11 @@ CHANGED: Columns = {
 def tabulate(columns: Columns, rows: Sequence[Row]) -> str:
     """One line for each row."""
     return table(list(columns), [[read(row) for read in columns.values()] for row in rows])
+
+
+def _draws(row: Row) -> str:
+    told = row.get("draws", {}).values()
+    return "; ".join(", ".join("refused" if each is None else f"{each:.3f}" for each in found) for found in told)
 
 
 def _planted(row: Row) -> str:
