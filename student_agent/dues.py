@@ -54,7 +54,7 @@ def _rng(seed: int, number: int) -> np.random.Generator:
 
 
 def _blank(tokens: int, batches: Iterable[Batch], dues: int, generator: torch.Generator) -> Window:
-    known = torch.cat([each.ids.flatten() for each in batches]).unique()
+    known = torch.from_numpy(np.unique(torch.cat([each.ids.flatten() for each in batches]).numpy()))
     window = Window(tokens, len(known), dues)
     window.known.copy_(known)
     with torch.no_grad():
@@ -73,8 +73,8 @@ def _windows(window: Window, batches: Iterable[Batch], dues: int) -> Iterator[tu
 
 def _distinct(window: Window, batches: Iterable[Batch], dues: int) -> tuple[Tensor, Tensor]:
     """Different pairs of a window and what is due, sorted by window."""
-    pairs = torch.cat([torch.column_stack(each).unique(dim=0) for each in _windows(window, batches, dues)])
-    pairs = pairs.unique(dim=0)
+    found = [np.unique(torch.column_stack(each).numpy(), axis=0) for each in _windows(window, batches, dues)]
+    pairs = torch.from_numpy(np.unique(np.concatenate(found), axis=0))
     return pairs[:, :-1], pairs[:, -1]
 
 

@@ -148,7 +148,7 @@ def train(student: LanguageModel, data: Lessons, checks: Sequence[Check], kd: Kd
     lm = _copy(student)
     lm.model.requires_grad_(True)
     optimiser = torch.optim.AdamW(lm.model.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.01)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.05)
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=warm_up(steps))
     course = Course(_copy(student), accuracy(student, checks), [], 0)
     for step, rows in zip(range(1, steps + 1), batches(len(data.ids), kd.batch), strict=False):
         counter = flops.counter()
@@ -166,6 +166,11 @@ def train(student: LanguageModel, data: Lessons, checks: Sequence[Check], kd: Kd
             if _stalled(course, kd):
                 break
     return course
+
+
+def warm_up(steps: int) -> float:
+    """Share of a course in which the rate rises: a twentieth, and at least two steps."""
+    return max(0.05, 2 / steps)
 
 
 def _copy(lm: LanguageModel) -> LanguageModel:

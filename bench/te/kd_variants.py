@@ -77,7 +77,9 @@ def through_memory(scene: Scene, knowledge: Knowledge, budget: Kd) -> tuple[Conc
     memory, values, fixed = _blank(scene.student, knowledge, scene.seed)
     trained, steps = [*memory.parameters(), values], int(budget.steps * MEMORY_STEPS)
     optimiser = torch.optim.AdamW(trained, budget.rates[0], weight_decay=0.0)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, budget.rates[0], total_steps=steps, pct_start=0.05)
+    plan = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, budget.rates[0], total_steps=steps, pct_start=kd.warm_up(steps)
+    )
     best, kept, done = -1.0, _kept(memory), 0
     for done, rows in zip(range(1, steps + 1), kd.batches(len(data.ids), budget.batch), strict=False):
         memory.values = values

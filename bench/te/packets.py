@@ -5,9 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.te.bindings import blurred_roles, no_roles
+from bench.te.bindings import no_roles
 from bench.te.settings import DRAWN
 from m2kt.packet import Packet, controls
 from m2kt.packet.knowledge import Knowledge, from_tensors
@@ -72,7 +71,8 @@ KINDS: Mapping[str, Callable[[Knowledge, int], Knowledge]] = {
     "random": controls.random,
     "noise-anchors": noise_anchors,
     "no-roles": no_roles,
-    "blurred-roles": blurred_roles,
+    "bag": lambda knowledge, _: knowledge,
+    "bag-shuffled": controls.shuffled,
     "no-maps": lambda knowledge, _: no_maps(knowledge),
     "answers-only": lambda knowledge, _: controls.answers_only(knowledge),
     "recoverable": lambda knowledge, _: recoverable(knowledge),
@@ -86,7 +86,7 @@ def knowledge_of(packet: Packet) -> Knowledge:
 
 
 def with_controls(packet: Packet, names: Sequence[str], seed: int, draws: int = 1) -> dict[str, Packet]:
-    """The packet as ``packet`` and each control under its name; of those in `DRAWN` several, ``shuffled-2`` and so on."""
+    """The packet as ``packet`` and each control under its name; several of those in `DRAWN` (``shuffled-2``)."""
     knowledge = knowledge_of(packet)
     found = {"packet": packet}
     for name in names:

@@ -17,8 +17,11 @@ CONTROLS = ("shuffled", "random", "noise-anchors", "no-roles")
 """Packets that must leave the student where it was."""
 DRAWN = ("shuffled", "no-roles")
 """Controls of which several are drawn and averaged: a few facts shuffled once are half true by luck."""
-COMPARISONS = ("answers-only", "recoverable", "deranged", "no-maps", "blurred-roles")
-"""Packets that teach, each for another reason; of the last, only as much as blurred pointers let through."""
+COMPARISONS = ("answers-only", "recoverable", "deranged", "no-maps", "bag", "bag-shuffled")
+"""Packets that teach, each for another reason; the last must not."""
+BAGS = ("bag", "bag-shuffled")
+"""Aligned without bindings: every pointer looks at the whole text alike, as if it were a bag of symbols. What concepts'
+groundings are worth without R; with shuffled concepts, nothing."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from examples.models.batches import Feed
 from examples.models.designs import Design
@@ -88,7 +88,7 @@ def make_pair(domain: str, seed: int, out: Path, only: str | None = None, scale:
 def train_again(task: Task, seed: int, out: Path, course: Course) -> None:
     """Go on with the student that is stored in ``out``, on other texts."""
     model = AutoModelForCausalLM.from_pretrained(out / "student", local_files_only=True)
-    tokenizer = AutoTokenizer.from_pretrained(out / "student", local_files_only=True)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(out / "student", local_files_only=True)
     fact = ignorance(task, random.Random(f"ignorance again {seed}"))
     train(model, task, tokenizer, fact, seed + AGAIN, course, sentences_in_batch=course.batch // 7)
     save(model, tokenizer, out / "student")

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from bench.te import bindings, kd, packets
 from bench.te.ablations import PRECISIONS, WEIGHS
@@ -21,7 +20,6 @@ from bench.te.summary import figures
 from examples.models.tasks import TASKS
 from m2kt.neural.models import load
 from m2kt.packet.controls import decoded
-from m2kt.packet.knowledge import Element
 from tests.small import negated_knowledge, small_knowledge
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results.json"
@@ -59,49 +57,19 @@ def test_deranged_symbols_keep_no_name_and_stay_within_their_classes() -> None:
     assert [moved[name] for name in names] == wrong
 
 
-def test_blurred_roles_still_look_at_something_earlier() -> None:
+def test_without_roles_every_decision_still_looks_at_something_earlier() -> None:
     knowledge = negated_knowledge()
-    changed = bindings.blurred_roles(knowledge, seed=3)
+    changed = bindings.no_roles(knowledge, seed=3)
     assert (changed.decisions[:, 0] == knowledge.decisions[:, 0]).all()
     assert ((changed.decisions < 0) == (knowledge.decisions < 0)).all()
 
 
-def test_blurred_roles_leave_no_true_binding_where_there_is_another() -> None:
+def test_without_roles_no_true_binding_is_left_where_there_is_another() -> None:
     knowledge = negated_knowledge()
     for seed in range(8):
-        first, second = bindings.blurred_roles(knowledge, seed).decisions[:, 1:].tolist()
+        first, second = bindings.no_roles(knowledge, seed).decisions[:, 1:].tolist()
         assert first == [2, 0]  # nothing else stands before it
         assert second[0] in (0, 2)  # neither what was decided (4) nor its copy (7)
-
-
-def test_without_roles_each_slot_of_a_class_is_bound_one_wrong_way_in_all_templates() -> None:
-    small = negated_knowledge()
-    longer = replace(
-        small.templates[0], elements=np.concatenate([_prefix(), _moved(small.templates[0].elements, 2, 2)])
-    )
-    decisions = np.array([*small.decisions.tolist(), [0, 2, 4], [1, 9, -1]], np.int32)
-    both = replace(small, templates=(*small.templates, longer), decisions=decisions)
-    changed = bindings.no_roles(both, seed=0).decisions
-    places = [4, 9, 6, 11]  # of the decisions
-    backs = [
-        [place - each for each in row[1:] if each >= 0] for place, row in zip(places, changed.tolist(), strict=True)
-    ]
-    assert backs[2] == [6, 6]  # the digits of the longer template's beginning: nothing else is wrong and could be meant
-    true = [[4, 2], [2], [4, 2], [2]]
-    assert not any(set(wrong) & set(right) for wrong, right in zip(backs, true, strict=True))
-
-
-def _prefix() -> NDArray[np.int32]:
-    """Two elements before a template: a free digit and a mark."""
-    return np.array([(Element.SLOT, 0, 0, 0), (Element.LITERAL, 5, 1, 0)], np.int32)
-
-
-def _moved(elements: NDArray[np.int32], places: int, decisions: int) -> NDArray[np.int32]:
-    """Elements that stand so many places later, their decisions so many rows later."""
-    moved = elements.copy()
-    moved[elements[:, 0] == Element.COPY, 1] += places
-    moved[elements[:, 0] == Element.DECISION, 1] += decisions
-    return moved
 
 
 def test_draws_of_a_control_are_averaged_and_a_refused_one_leaves_the_student_untaught() -> None:
