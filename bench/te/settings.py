@@ -63,7 +63,7 @@ QUICK = Size(
     long_items=160,
     validation=120,
     kd=Kd(steps=600, rates=(3e-3,), every=100, patience=3, plateau_steps=200),
-    planted=("brackets",),
+    planted=("brackets", "rules", "listops"),
 )
 PROBES = {"chains": 9000, "columns": 8000}  # some of their facts are rare, and a concept wants five states
 KD_STEPS = {"chains": 3000, "columns": 1500, "listops": 900}

@@ -12,6 +12,7 @@ import torch
 
 from bench.te import bindings, kd, packets
 from bench.te.ablations import PRECISIONS, WEIGHS
+from bench.te.aligning import look_at_everything
 from bench.te.domain import averaged
 from bench.te.judging import asked_for, open_prompts
 from bench.te.report import page
@@ -20,6 +21,7 @@ from bench.te.summary import figures
 from examples.models.tasks import TASKS
 from m2kt.neural.models import load
 from m2kt.packet.controls import decoded
+from student_agent.memory import ConceptMemory, Shape
 from tests.small import negated_knowledge, small_knowledge
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results.json"
@@ -70,6 +72,17 @@ def test_without_roles_no_true_binding_is_left_where_there_is_another() -> None:
         first, second = bindings.no_roles(knowledge, seed).decisions[:, 1:].tolist()
         assert first == [2, 0]  # nothing else stands before it
         assert second[0] in (0, 2)  # neither what was decided (4) nor its copy (7)
+
+
+def test_pointers_made_blind_look_at_the_whole_text_alike() -> None:
+    sizes = {"states": 6, "width": 4, "concepts": 2, "slots": 1, "classes": 1, "pointers": 2, "anchors": 2}
+    memory = ConceptMemory(Shape(**sizes, variants=1, pieces=1, symbols=1, spellings=1, longest=1)).requires_grad_(
+        False
+    )
+    memory.distance[0, 3] = 9.0
+    look_at_everything(memory)
+    pointers = memory(torch.randn(1, 5, 6), torch.zeros(1, 5, dtype=torch.long), torch.tensor([[3]])).pointers
+    assert torch.allclose(pointers, torch.tensor([0.25] * 4 + [0.0]).expand(1, 1, 2, 5))
 
 
 def test_draws_of_a_control_are_averaged_and_a_refused_one_leaves_the_student_untaught() -> None:
