@@ -5,7 +5,19 @@ from html import escape
 from operator import itemgetter
 
 from bench.te.settings import COMPARISONS, CONTROLS
-from bench.te.summary import PLATEAU, Row, bytes_ratio, corrected, efficiency, excess, figures, flops_ratio
+from bench.te.summary import (
+    PLATEAU,
+    Row,
+    bytes_ratio,
+    bytes_to_equal,
+    bytes_to_labels,
+    corrected,
+    efficiency,
+    excess,
+    figures,
+    flops_ratio,
+    interval,
+)
 
 HEAD = """# Results
 
@@ -52,6 +64,7 @@ TRANSFER: Columns = {
     "teacher": itemgetter("teacher"),
     "untaught": itemgetter("untaught"),
     "packet": lambda row: row["rows"]["packet"],
+    "packet, 95 %": lambda row: _interval(row["rows"]["packet"], row["items"]),
     "TE": efficiency,
     "corrected TE": corrected,
     "KD 150k TE": lambda row: row["kd"]["accuracy"] / row["teacher"],
@@ -62,9 +75,15 @@ TRANSFER: Columns = {
     "recoverable TE": lambda row: efficiency(row, "recoverable"),
     "far: teacher": lambda row: row["far"]["teacher"],
     "far: untaught": lambda row: row["far"]["untaught"],
+    "far: items": itemgetter("far_items"),
     "far: packet": lambda row: row["far"]["packet"],
+    "far: packet, 95 %": lambda row: _interval(row["far"]["packet"], row["far_items"]),
 }
-"""Who is right how often, and the ratios. *Far* are chains two steps longer than any probe."""
+"""Who is right how often, with exact intervals over items. *Far* are chains two steps longer than any probe."""
+
+
+def _interval(share: float | None, items: int) -> str | None:
+    return None if share is None else "{:.3f} to {:.3f}".format(*interval(share, items))
 
 
 def _accuracy_of(name: str) -> Callable[[Row], object]:
@@ -94,6 +113,8 @@ COSTS: Columns = {
     **NAMES,
     **{name.replace("_", " "): _count(name) for name in (*COUNTS, *MORE_COUNTS)},
     "bytes ratio": bytes_ratio,
+    "to labels": bytes_to_labels,
+    "to KD as good": bytes_to_equal,
     "FLOPs ratio": flops_ratio,
     "general perplexity": lambda row: " -> ".join(f"{each:.4f}" for each in row["perplexity"]),
 }
