@@ -7,13 +7,14 @@ Where nothing matches, the total weight is near zero and the student speaks for 
 for bit, the student.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 from student_agent.spelling import Speller, Spotter
+from student_agent.window import Window
 
 EPSILON = 1e-9
 MOST = 1 - 1e-6
@@ -43,6 +44,8 @@ class Shape:
     spellings: int
     longest: int
     key: int = 32
+    window: int = 0  # last tokens that tell what is due; 0: the student's states do
+    known: int = 0  # tokens that the window tells apart
 
     @property
     def dues(self) -> int:
@@ -77,7 +80,9 @@ class ConceptMemory(nn.Module):
         self.key = nn.Linear(shape.states, shape.key, bias=False)
         self.query = nn.Linear(shape.states, shape.pointers * shape.key, bias=False)
         self.distance = nn.Parameter(torch.zeros(shape.pointers, DISTANCES))
-        self.classify = nn.Sequential(nn.Linear(shape.states, 64), nn.GELU(), nn.Linear(64, shape.dues))
+        by_states = nn.Sequential(nn.Linear(shape.states, 64), nn.GELU(), nn.Linear(64, shape.dues))
+        self.classify = None if shape.window else by_states
+        self.window = Window(shape.window, shape.known, shape.dues) if shape.window else None
         self.spotter = Spotter(shape.spellings, shape.longest, shape.symbols)
         self.speller = Speller(shape.anchors, shape.variants, shape.pieces)
         self.register_buffer("values", torch.zeros(shape.concepts, shape.width))
@@ -90,7 +95,7 @@ class ConceptMemory(nn.Module):
     def forward(self, states: Tensor, ids: Tensor, at: Tensor) -> Readout:
         """Read at positions ``at`` (B, P) of texts ``ids`` (B, T) with layer states (B, T, states)."""
         here = torch.gather(states, 1, at[..., None].expand(-1, -1, states.shape[-1]))  # (B, P, states)
-        due_logits = self.classify(here)
+        due_logits = self.due(here, ids, at)
         pointers = self._point(here, states, at)
         weights = (self._dues(due_logits) + self._match(pointers, ids)[:, :, None]).exp()  # (B, P, L, K)
         total = weights.sum(-1)  # (B, P, L)
@@ -100,6 +105,18 @@ class ConceptMemory(nn.Module):
         total = total * _going_on(anchor_logits, begun, fits)
         scale = MOST / total.sum(-1, keepdim=True).clamp(min=MOST)
         return Readout(due_logits, pointers, total * scale, anchor_logits, fits)
+
+    def due(self, here: Tensor, ids: Tensor, at: Tensor) -> Tensor:
+        """Logits of what is due at positions ``at`` (B, P), whose states are ``here`` (B, P, states)."""
+        if self.window is not None:
+            return self.window(ids, at)  # type: ignore[no-any-return]
+        assert self.classify is not None
+        return self.classify(here)  # type: ignore[no-any-return]
+
+    def look_at(self, window: Window) -> None:
+        """From now on the last tokens tell what is due."""
+        self.window, self.classify = window, None
+        self.shape = replace(self.shape, window=window.tokens, known=len(window.known))
 
     def _dues(self, due_logits: Tensor) -> Tensor:
         """Log-probability that piece l of concept i's class is due, (B, P, L, K)."""

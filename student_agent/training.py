@@ -14,6 +14,7 @@ from m2kt.neural.models import LanguageModel
 from m2kt.packet.knowledge import UNUSED, Knowledge
 from student_agent.assemble import pointer_numbers
 from student_agent.batches import Batch, Prober
+from student_agent.dues import due_at, learn_window
 from student_agent.losses import Lambdas, l_reason, l_struct
 from student_agent.memory import ConceptMemory
 from student_agent.offsets import constant_offsets, fix, hold
@@ -46,6 +47,8 @@ def train(
 ) -> list[float]:
     """Train the memory, and the map behind its values where the CAL has one (``projection.map``); returns the mean loss
     of every tenth of the schedule."""
+    if lambdas.reason:  # what is due is a term of L_reason
+        settle_dues(memory, prober, schedule.seed)
     trained = _Trained(lm, memory, _pointer_table(knowledge).to(lm.device), lambdas, projection)
     offsets = known_offsets(prober, knowledge, schedule.seed)
     fix(memory, offsets)
@@ -64,6 +67,13 @@ def train(
         on_progress(step + 1, schedule.steps)
     trained.settle()
     return [float(part.mean()) for part in np.array_split(np.array(losses), min(10, len(losses)))]
+
+
+def settle_dues(memory: ConceptMemory, prober: Prober, seed: int) -> None:
+    """Let the last tokens tell what is due, if they do in rendered templates."""
+    window = learn_window(prober, memory.shape.dues, SURVEYED, seed)
+    if window is not None:
+        memory.look_at(window.to(memory.values.device))
 
 
 def known_offsets(prober: Prober, knowledge: Knowledge, seed: int) -> dict[int, int]:
@@ -157,7 +167,9 @@ def _loss(lm: LanguageModel, memory: ConceptMemory, pointers: Tensor, batch: Bat
     said = memory.mix(readout, own)
     chosen = said.gather(-1, batch.tokens.to(lm.device)[..., None]).squeeze(-1)[batch.dues.to(lm.device) >= 0]
     evidence = torch.zeros_like(attention).scatter_(1, places[:, None], 1.0)
-    due_logits, dues = _due_rows(memory, states, batch)
+    every = torch.arange(ids.shape[1], device=lm.device).expand(len(ids), -1)
+    due_logits = memory.due(states, ids, every).flatten(0, 1)
+    dues = due_at(batch, memory.shape.dues).flatten().to(lm.device)
     reason = l_reason(due_logits, dues, attention, places, chosen)
     return lambdas.struct * l_struct(attention, evidence) + lambdas.reason * reason
 
@@ -170,12 +182,3 @@ def _role_rows(attention: Tensor, pointers: Tensor, batch: Batch) -> tuple[Tenso
     picked = attention.gather(2, index)  # (N, Q, R, T)
     used = (chosen >= 0)[None] & (batch.dues.to(chosen.device) >= 0)[..., None]
     return picked[used], batch.roles.to(attention.device)[used]
-
-
-def _due_rows(memory: ConceptMemory, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Logits (M, C * L + 1) at every position and what is due there: nothing, save at the pieces of decisions."""
-    target = torch.full(batch.ids.shape, memory.shape.dues - 1)
-    real = batch.dues >= 0
-    rows = torch.arange(len(batch.ids))[:, None].expand_as(batch.at)
-    target[rows[real], batch.at[real]] = batch.dues[real]
-    return memory.classify(states).flatten(0, 1), target.flatten().to(states.device)

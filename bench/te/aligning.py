@@ -19,6 +19,7 @@ from student_agent.align import align, open_packet, options_of
 from student_agent.artifact import save_memory, shape_of
 from student_agent.card import Card
 from student_agent.isolation import isolate
+from student_agent.memory import ConceptMemory
 from student_agent.training import Schedule
 
 SAMPLE = 3  # steps whose FLOPs are counted
@@ -44,11 +45,20 @@ def _one(lm: LanguageModel, name: str, spec: dict[str, Any]) -> dict[str, Any]:
         memory, report = align(lm, knowledge, schedule, options_of(given["options"]))
     except M2KTError as error:
         return {"refused": str(error)}
+    if given["blind"]:
+        look_at_everything(memory)
     assert weights_sha256(lm.model) == before, "the frozen core changed"
     card = Card(packet.packet_id, packet.manifest.reference, before, shape_of(memory), report)
     save_memory(Path(given["out"]), memory, card)
     flops = _flops(lm, knowledge, schedule) if given["count"] else None
     return {"memory": given["out"], "flops": flops, **report}
+
+
+@torch.no_grad()
+def look_at_everything(memory: ConceptMemory) -> None:
+    """Pointers without content and distance: the same attention on every token so far."""
+    memory.query.weight.zero_()
+    memory.distance.zero_()
 
 
 def _flops(lm: LanguageModel, knowledge: Knowledge, schedule: Schedule) -> int:

@@ -4,14 +4,15 @@ import json
 import os
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 
 from bench.te import kd
 from bench.te.judging import Sealed, accuracy, general_perplexity, opened, report_half, seal
 from bench.te.packets import derangement, knowledge_of
 from bench.te.planting import inherits
-from bench.te.settings import FULL, MODELS, QUICK, Size, kd_of
+from bench.te.settings import DRAWN, FULL, MODELS, QUICK, REPORT, Size, kd_of
 from bench.te.stages import Row, Scene, align_all, domain_of, make_scene, teach
 from examples.models.tasks import ignorance, renamed
 from m2kt.neural.models import offline, set_threads
@@ -34,7 +35,8 @@ def run(domain: str, seed: int, size: Size, root: Path, models: Path) -> Row:
     began = _spent()
     scene = make_scene(domain, seed, size, root / f"{domain}-{seed}", models)
     packet, extraction = teach(scene.teacher, domain_of(domain), scene.size, seed)
-    row: Row = {"domain": domain, "seed": seed, "extraction": extraction, "ledger": dict(packet.manifest.ledger)}
+    row: Row = {"domain": domain, "seed": seed, "report": REPORT}
+    row |= {"extraction": extraction, "ledger": dict(packet.manifest.ledger)}
     names = (*size.controls, *size.comparisons)
     row["alignment"] = learned = align_all(scene, packet, names)
     sealed = seal(scene.task, scene.fact, scene.root / "sealed", size.items, size.long_items, seed)
@@ -58,13 +60,17 @@ def judged(scene: Scene, sealed: Sealed, learned: Row) -> Row:
     texts = read_sentences(MODELS / "general.txt")
     memories = {name: opened(scene.student, each["memory"]) for name, each in learned.items() if "memory" in each}
     taught = memories.get("packet")
+    untaught = accuracy(scene.student, near)
+    right = {name: accuracy(scene.student, near, each) for name, each in memories.items()}
+    rows, draws = averaged({name: right.get(name) for name in learned}, untaught)
     return {
         "items": len(near),
         "far_items": len(far),
         "teacher": accuracy(scene.teacher, near),
-        "untaught": accuracy(scene.student, near),
+        "untaught": untaught,
         "chance": guessing(scene, near),
-        "rows": {name: accuracy(scene.student, near, memories[name]) if name in memories else None for name in learned},
+        "rows": rows,
+        "draws": draws,
         "far": {
             "teacher": accuracy(scene.teacher, far),
             "untaught": accuracy(scene.student, far),
@@ -72,6 +78,20 @@ def judged(scene: Scene, sealed: Sealed, learned: Row) -> Row:
         },
         "perplexity": [general_perplexity(scene.student, texts, each) for each in (None, taught)],
     }
+
+
+def averaged(right: Mapping[str, float | None], untaught: float) -> tuple[Row, Row]:
+    """Accuracies by packet, those of controls of which several were drawn averaged; and all draws of these. A draw that
+    was refused leaves the student untaught; None where all were."""
+    rows = dict(right)
+    draws: Row = {}
+    for name in DRAWN:
+        found = [rows.pop(each) for each in list(rows) if each == name or each.startswith(f"{name}-")]
+        if found:
+            draws[name] = found
+            given = [untaught if each is None else each for each in found]
+            rows[name] = None if all(each is None for each in found) else mean(given)
+    return rows, draws
 
 
 def guessing(scene: Scene, checks: Sequence[Check]) -> float:

@@ -2,10 +2,11 @@
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.te.settings import EARLIER, QUICK, REPORT
 from examples.models.tasks import Fact, Task
 from m2kt.neural.models import LanguageModel
 from student_agent.aligned import AlignedStudent
@@ -29,20 +30,35 @@ class Sealed:
 def seal(task: Task, fact: Fact, directory: Path, near: int, far: int, seed: int) -> Sealed:
     """Write both files with the answers that ``fact`` gives; equal seeds ask the same, whatever the facts."""
     directory.mkdir(parents=True, exist_ok=True)
-    rng = random.Random(f"checks {task.name} {seed}")
-    lengths = [each for each in task.lengths if each + 2 > max(task.lengths)]
+    used: set[str] = set()
+    for name in EARLIER:
+        used |= {prompt for part in asked_for(task, name, seed, QUICK.items, QUICK.long_items) for prompt in part}
     found = Sealed(directory / "near.jsonl", directory / "far.jsonl")
-    _write(found.near, task, fact, held_out_prompts(task, rng, lengths, near))
-    _write(found.far, task, fact, held_out_prompts(task, rng, task.longer[-1:], far))
+    for path, prompts in zip((found.near, found.far), asked_for(task, REPORT, seed, near, far, used), strict=True):
+        _write(path, task, fact, prompts)
     return found
 
 
-def held_out_prompts(task: Task, rng: random.Random, lengths: Sequence[int], count: int) -> list[str]:
+def asked_for(
+    task: Task, name: str, seed: int, near: int, far: int, used: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
+    """The near and far prompts of a report's name and a seed, none of them ``used``."""
+    rng = random.Random(" ".join(["checks", *name.split(), task.name, str(seed)]))
+    lengths = [each for each in task.lengths if each + 2 > max(task.lengths)]
+    return (
+        held_out_prompts(task, rng, lengths, near, used),
+        held_out_prompts(task, rng, task.longer[-1:], far, used),
+    )
+
+
+def held_out_prompts(
+    task: Task, rng: random.Random, lengths: Sequence[int], count: int, used: Collection[str] = ()
+) -> list[str]:
     """Different prompts that neither model and no extraction saw."""
     found: dict[str, None] = {}
     while len(found) < count:
         prompt = task.draw(rng, lengths)
-        if task.held_out(prompt):
+        if task.held_out(prompt) and prompt not in used:
             found[prompt] = None
     return list(found)
 

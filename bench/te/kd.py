@@ -148,7 +148,7 @@ def train(student: LanguageModel, data: Lessons, checks: Sequence[Check], kd: Kd
     lm = _copy(student)
     lm.model.requires_grad_(True)
     optimiser = torch.optim.AdamW(lm.model.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.01)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.05)
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=warm_up(steps))
     course = Course(_copy(student), accuracy(student, checks), [], 0)
     for step, rows in zip(range(1, steps + 1), batches(len(data.ids), kd.batch), strict=False):
         counter = flops.counter()
@@ -161,11 +161,16 @@ def train(student: LanguageModel, data: Lessons, checks: Sequence[Check], kd: Kd
         plan.step()
         if step % kd.every == 0 or step == steps:
             course.looks.append((step, accuracy(lm, checks)))
-            if course.looks[-1][1] > course.validation:
+            if course.looks[-1][1] >= course.validation:  # of two that are as good, the one that learned longer
                 course.best, course.validation = _copy(lm), course.looks[-1][1]
             if _stalled(course, kd):
                 break
     return course
+
+
+def warm_up(steps: int) -> float:
+    """Share of a course in which the rate rises: a twentieth, and at least two steps."""
+    return max(0.05, 2 / steps)
 
 
 def _copy(lm: LanguageModel) -> LanguageModel:
@@ -173,8 +178,13 @@ def _copy(lm: LanguageModel) -> LanguageModel:
 
 
 def _stalled(course: Course, kd: Kd) -> bool:
-    late = [each for _, each in course.looks[-kd.patience :]]
-    return course.validation >= 0.999 or (len(course.looks) > kd.patience and max(late) < course.validation)
+    """Whether all of the last looks were worse than an earlier one, or an earlier one found nothing wrong. That alone
+    is no reason to stop: so few items do not tell what the longest chains may still gain."""
+    seen = [each for _, each in course.looks]
+    if len(seen) <= kd.patience:
+        return False
+    best = max(seen[: -kd.patience])
+    return best >= 0.999 or max(seen[-kd.patience :]) < best
 
 
 def batches(count: int, size: int) -> Iterator[NDArray[np.int64]]:
@@ -217,12 +227,10 @@ def baseline(
     courses = {rate: train(student, data, checks, kd, rate, kd.steps) for rate in kd.rates}
     rate = max(courses, key=lambda each: courses[each].validation)
     fixed = courses[rate]
-    plateau = fixed
-    if fixed.validation < 0.999:  # else there is nothing that more outputs could add
-        _, fresh = prompts_of(task, fact, kd.outputs, validation, seed + 1)
-        more = lessons(teacher, student, task, fact, fresh[: kd.plateau_steps * kd.batch])  # each is seen once at most
-        course = train(fixed.best, more, checks, kd, rate / 2, kd.plateau_steps)
-        plateau = course if course.validation > fixed.validation else fixed
+    _, fresh = prompts_of(task, fact, kd.outputs, validation, seed + 1)
+    more = lessons(teacher, student, task, fact, fresh[: kd.plateau_steps * kd.batch])  # each is seen once at most
+    course = train(fixed.best, more, checks, kd, rate / 2, kd.plateau_steps)
+    plateau = course if course.validation >= fixed.validation else fixed
     epochs = fixed.looks[-1][0] * kd.batch / len(data.ids)
     return Baseline(fixed, plateau, data.outputs, epochs, rate, data.teacher_flops)
 

@@ -24,7 +24,7 @@ from student_agent.checks import Check
 from student_agent.memory import ConceptMemory, trained_parameters
 from student_agent.offsets import fix, hold
 from student_agent.projection import keep_shared, project, share_anchors
-from student_agent.training import known_offsets
+from student_agent.training import known_offsets, settle_dues
 from student_agent.vocabulary import learn_vocabulary
 
 MEMORY_STEPS = 0.5
@@ -77,7 +77,9 @@ def through_memory(scene: Scene, knowledge: Knowledge, budget: Kd) -> tuple[Conc
     memory, values, fixed = _blank(scene.student, knowledge, scene.seed)
     trained, steps = [*memory.parameters(), values], int(budget.steps * MEMORY_STEPS)
     optimiser = torch.optim.AdamW(trained, budget.rates[0], weight_decay=0.0)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, budget.rates[0], total_steps=steps, pct_start=0.05)
+    plan = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, budget.rates[0], total_steps=steps, pct_start=kd.warm_up(steps)
+    )
     best, kept, done = -1.0, _kept(memory), 0
     for done, rows in zip(range(1, steps + 1), kd.batches(len(data.ids), budget.batch), strict=False):
         memory.values = values
@@ -107,7 +109,9 @@ def _blank(lm: LanguageModel, knowledge: Knowledge, seed: int) -> tuple[ConceptM
     knowledge = keep_shared(knowledge, anchors)
     projection = project(lm, knowledge, anchors)
     memory = assemble(lm, knowledge, vocabulary, projection)
-    fixed = known_offsets(Prober(lm, knowledge, vocabulary, projection), knowledge, seed)
+    prober = Prober(lm, knowledge, vocabulary, projection)
+    settle_dues(memory, prober, seed)
+    fixed = known_offsets(prober, knowledge, seed)
     fix(memory, fixed)
     return memory, (torch.randn(memory.values.shape) * 0.02).requires_grad_(True), fixed
 

@@ -34,6 +34,12 @@ def ablate(domain: str, seed: int, quick: bool, root: Path, models: Path) -> lis
     return rows
 
 
+def plant(domain: str, seed: int, quick: bool, root: Path, models: Path) -> Row:
+    """The planted error of one domain and seed, likewise."""
+    found: Row = _told("bench.te.planting", domain, seed, quick, root, models)
+    return found
+
+
 def _told(module: str, domain: str, seed: int, quick: bool, root: Path, models: Path) -> Any:
     """What a process says on the last line."""
     spec = {"domain": domain, "seed": seed, "quick": quick, "root": str(root), "models": str(models)}

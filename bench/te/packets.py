@@ -5,11 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.te.bindings import no_roles
+from bench.te.settings import DRAWN
 from m2kt.packet import Packet, controls
-from m2kt.packet.knowledge import UNUSED, Element, Knowledge, Template, from_tensors
+from m2kt.packet.knowledge import Knowledge, from_tensors
 from m2kt.signing import PrivateKey, sign_packet
+
+APART = 1000
+"""Between the seeds of two draws of a control, beyond those of runs."""
 
 
 def noise_anchors(knowledge: Knowledge, seed: int) -> Knowledge:
@@ -17,45 +21,6 @@ def noise_anchors(knowledge: Knowledge, seed: int) -> Knowledge:
     real = knowledge.anchors.astype(np.float64)
     drawn = np.random.default_rng(seed).normal(real.mean(0), real.std(0), real.shape)
     return replace(knowledge, anchors=drawn.astype(knowledge.anchors.dtype))
-
-
-def no_roles(knowledge: Knowledge, seed: int) -> Knowledge:
-    """R without its bindings: in every role slot another earlier element that could stand there, neither the true one
-    nor a copy of it. Where there is none, the roles change places among themselves."""
-    rng = np.random.default_rng(seed)
-    decisions, said = knowledge.decisions.copy(), answers(knowledge)
-    for template in knowledge.templates:
-        roots = _roots(template)
-        holds = [_held(knowledge, template.elements[root].tolist(), said) for root in roots]
-        for position in np.flatnonzero(template.elements[:, 0] == Element.DECISION):
-            row = decisions[template.elements[position, 1]]
-            used = row[1:][row[1:] != UNUSED]
-            true = {roots[each] for each in used}
-            free = [each for each in range(position) if roots[each] not in true]
-            row[1 : 1 + len(used)] = np.roll(used, 1)
-            for slot in range(len(used)):
-                fits = set(knowledge.groundings[knowledge.classes == row[0], slot].tolist())
-                if fitting := [each for each in free if holds[each] & fits]:
-                    row[1 + slot] = rng.choice(fitting)
-    return replace(knowledge, decisions=decisions)
-
-
-def _roots(template: Template) -> list[int]:
-    """The element that each one is a copy of; itself where it is none."""
-    roots: list[int] = []
-    for place, (kind, argument, _, _) in enumerate(template.elements.tolist()):
-        roots.append(roots[argument] if kind == Element.COPY else place)
-    return roots
-
-
-def _held(knowledge: Knowledge, element: Sequence[int], said: NDArray[np.int64]) -> set[int]:
-    """Symbols that an element which is no copy may hold; none where it does not vary."""
-    kind, argument, _, _ = element
-    if kind == Element.SLOT:
-        return set(np.flatnonzero(knowledge.alphabets[argument]).tolist())
-    if kind == Element.DECISION:
-        return set(said[knowledge.classes == knowledge.decisions[argument, 0]].tolist())
-    return set()
 
 
 def no_maps(knowledge: Knowledge) -> Knowledge:
@@ -106,6 +71,8 @@ KINDS: Mapping[str, Callable[[Knowledge, int], Knowledge]] = {
     "random": controls.random,
     "noise-anchors": noise_anchors,
     "no-roles": no_roles,
+    "bag": lambda knowledge, _: knowledge,
+    "bag-shuffled": controls.shuffled,
     "no-maps": lambda knowledge, _: no_maps(knowledge),
     "answers-only": lambda knowledge, _: controls.answers_only(knowledge),
     "recoverable": lambda knowledge, _: recoverable(knowledge),
@@ -118,10 +85,20 @@ def knowledge_of(packet: Packet) -> Knowledge:
     return from_tensors(packet.tensors, packet.manifest.symbols, packet.manifest.leads)
 
 
-def with_controls(packet: Packet, names: Sequence[str], seed: int) -> dict[str, Packet]:
-    """The packet as ``packet`` and each control under its name."""
+def with_controls(packet: Packet, names: Sequence[str], seed: int, draws: int = 1) -> dict[str, Packet]:
+    """The packet as ``packet`` and each control under its name; several of those in `DRAWN` (``shuffled-2``)."""
     knowledge = knowledge_of(packet)
-    return {"packet": packet, **{name: controls.rebuilt(packet, KINDS[name](knowledge, seed)) for name in names}}
+    found = {"packet": packet}
+    for name in names:
+        for draw in range(draws if name in DRAWN else 1):
+            changed = KINDS[name](knowledge, seed + APART * draw)
+            found[named(name, draw)] = controls.rebuilt(packet, changed)
+    return found
+
+
+def named(name: str, draw: int) -> str:
+    """How a draw of a control is called."""
+    return f"{name}-{draw + 1}" if draw else name
 
 
 def write_packets(packets: Mapping[str, Packet], directory: Path, key: PrivateKey) -> dict[str, Path]:
@@ -131,8 +108,3 @@ def write_packets(packets: Mapping[str, Packet], directory: Path, key: PrivateKe
     for name, path in paths.items():
         path.write_bytes(sign_packet(packets[name], key))
     return paths
-
-
-def answers(knowledge: Knowledge) -> NDArray[np.int64]:
-    """The symbol string that each concept decodes to, (K,)."""
-    return knowledge.anchor_strings[controls.decoded(knowledge)].astype(np.int64)

@@ -5,7 +5,19 @@ from html import escape
 from operator import itemgetter
 
 from bench.te.settings import COMPARISONS, CONTROLS
-from bench.te.summary import PLATEAU, Row, bytes_ratio, corrected, efficiency, excess, figures, flops_ratio
+from bench.te.summary import (
+    PLATEAU,
+    Row,
+    bytes_ratio,
+    bytes_to_equal,
+    bytes_to_labels,
+    corrected,
+    efficiency,
+    excess,
+    figures,
+    flops_ratio,
+    interval,
+)
 
 HEAD = """# Results
 
@@ -52,6 +64,7 @@ TRANSFER: Columns = {
     "teacher": itemgetter("teacher"),
     "untaught": itemgetter("untaught"),
     "packet": lambda row: row["rows"]["packet"],
+    "packet, 95 %": lambda row: _interval(row["rows"]["packet"], row["items"]),
     "TE": efficiency,
     "corrected TE": corrected,
     "KD 150k TE": lambda row: row["kd"]["accuracy"] / row["teacher"],
@@ -62,9 +75,15 @@ TRANSFER: Columns = {
     "recoverable TE": lambda row: efficiency(row, "recoverable"),
     "far: teacher": lambda row: row["far"]["teacher"],
     "far: untaught": lambda row: row["far"]["untaught"],
+    "far: items": itemgetter("far_items"),
     "far: packet": lambda row: row["far"]["packet"],
+    "far: packet, 95 %": lambda row: _interval(row["far"]["packet"], row["far_items"]),
 }
-"""Who is right how often, and the ratios. *Far* are chains two steps longer than any probe."""
+"""Who is right how often, with exact intervals over items. *Far* are chains two steps longer than any probe."""
+
+
+def _interval(share: float | None, items: int) -> str | None:
+    return None if share is None else "{:.3f} to {:.3f}".format(*interval(share, items))
 
 
 def _accuracy_of(name: str) -> Callable[[Row], object]:
@@ -78,6 +97,7 @@ CONTROLLED: Columns = {
     **{name: _accuracy_of(name) for name in (*CONTROLS, *COMPARISONS)},
     "best control's excess": excess,
     "deranged obeyed": itemgetter("deranged_obeyed"),
+    "draws of shuffled; no-roles": lambda row: _draws(row),
     "planted error": lambda row: _planted(row),
 }
 """Accuracy with every other packet."""
@@ -93,12 +113,20 @@ COSTS: Columns = {
     **NAMES,
     **{name.replace("_", " "): _count(name) for name in (*COUNTS, *MORE_COUNTS)},
     "bytes ratio": bytes_ratio,
+    "to labels": bytes_to_labels,
+    "to KD as good": bytes_to_equal,
     "FLOPs ratio": flops_ratio,
     "general perplexity": lambda row: " -> ".join(f"{each:.4f}" for each in row["perplexity"]),
 }
 """The ledger, bytes and FLOPs."""
 
-CONDITIONS: Columns = {name: itemgetter(name) for name in ("domain", "seed", "date", "cores", "load", "cpu_s")}
+
+def _told(name: str) -> Callable[[Row], object]:
+    return lambda row: row.get(name, "")
+
+
+TOLD = ("domain", "seed", "report", "date", "cores", "load", "cpu_s")
+CONDITIONS: Columns = {name: _told(name) for name in TOLD}
 
 
 ABLATED = """One thing changed at a time (`python -m bench.te.experiments --ablations`). All packets of a domain come
@@ -106,10 +134,6 @@ from one survey of its teacher and are aligned with the controls' number of step
 concepts' vectors alone. In the linear form of the CAL, L_align and L_safe have no gradient, so they are left out of the
 form `mlp`; nothing is denied here, which makes L_safe 0. Rows of *KD* are the baseline with other means: the same
 student fine-tuned on other numbers of outputs, and the packet's memory with values learned from outputs, not from C."""
-
-
-def _told(name: str) -> Callable[[Row], object]:
-    return lambda row: row.get(name, "")
 
 
 CHANGED: Columns = {
@@ -127,6 +151,11 @@ CHANGED: Columns = {
 def tabulate(columns: Columns, rows: Sequence[Row]) -> str:
     """One line for each row."""
     return table(list(columns), [[read(row) for read in columns.values()] for row in rows])
+
+
+def _draws(row: Row) -> str:
+    told = row.get("draws", {}).values()
+    return "; ".join(", ".join("refused" if each is None else f"{each:.3f}" for each in found) for found in told)
 
 
 def _planted(row: Row) -> str:

@@ -18,7 +18,7 @@ from bench.te import flops
 from bench.te.judging import open_prompts
 from bench.te.packets import with_controls, write_packets
 from bench.te.pair import pair_of
-from bench.te.settings import Size, align_steps_of, probes_of
+from bench.te.settings import BAGS, Size, probes_of
 from examples.models.tasks import TASKS, Fact, Task
 from m2kt.domains import Domain
 from m2kt.neural.models import LanguageModel, load
@@ -29,6 +29,8 @@ from teacher_agent.extract import Settings, extract
 from teacher_agent.label import Label
 
 Row = dict[str, Any]
+AS_LONG = ("packet", "answers-only", "recoverable")
+"""What is compared with the packet is aligned as long as it; the rest as long as controls are."""
 
 
 @dataclass(frozen=True)
@@ -92,22 +94,35 @@ def teach(teacher: LanguageModel, domain: Domain, size: Size, seed: int) -> tupl
 
 def align_all(scene: Scene, packet: Packet, names: tuple[str, ...], into: str = "real") -> Row:
     """Packet and controls, each aligned by a process that can import neither domains nor teachers."""
-    size, longest = scene.size, align_steps_of(scene.task.name, scene.size)
+    size = scene.size
     jobs = {
-        name: Job(each, longest if name == "packet" else size.control_steps, count=name == "packet")
-        for name, each in with_controls(packet, names, scene.seed).items()
+        name: Job(
+            each,
+            _steps(name, size),
+            count=name == "packet",
+            blind=name in BAGS,
+        )
+        for name, each in with_controls(packet, names, scene.seed, size.draws).items()
     }
     return align_jobs(scene, jobs, into)
 
 
+def _steps(name: str, size: Size) -> int:
+    if name in BAGS:
+        return 1  # their pointers are not kept, and the rest is settled before the first step
+    return size.align_steps if name in AS_LONG else size.control_steps
+
+
 @dataclass(frozen=True)
 class Job:
-    """One packet to align: for how many steps, with which options of an alignment, and whether FLOPs are counted."""
+    """One packet to align: for how many steps, with which options of an alignment, whether FLOPs are counted, and
+    whether its pointers are made to look at everything alike afterwards."""
 
     packet: Packet
     steps: int
     options: Row = field(default_factory=dict)
     count: bool = False
+    blind: bool = False
 
 
 def align_jobs(scene: Scene, jobs: Mapping[str, Job], into: str) -> Row:
@@ -123,6 +138,7 @@ def align_jobs(scene: Scene, jobs: Mapping[str, Job], into: str) -> Row:
             "steps": each.steps,
             "options": each.options,
             "count": each.count,
+            "blind": each.blind,
         }
         for name, each in jobs.items()
     }

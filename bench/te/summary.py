@@ -1,10 +1,12 @@
 """What rows say together (`bench.transfer` names the figures)."""
 
+import math
 from collections.abc import Sequence
 from statistics import mean
 from typing import Any
 
 from bench.te.settings import CONTROLS, OUTPUTS
+from student_agent.statistics import lower_bound, upper_bound
 
 Row = dict[str, Any]
 PLATEAU = 0.97
@@ -60,6 +62,28 @@ def bytes_ratio(row: Row) -> float:
     """Tensors of the packet over 150,000 outputs, two bytes for each symbol that is decided."""
     moved: int = row["ledger"]["bytes"]
     return float(moved / (OUTPUTS * row["ledger"]["anchors"] * 2))
+
+
+def bytes_to_labels(row: Row) -> float:
+    """The same tensors over 150,000 outputs as labels alone, each in as many bits as tell the symbols apart."""
+    bits = math.ceil(math.log2(max(2, row["ledger"]["anchors"])))
+    return float(row["ledger"]["bytes"] * 8 / (OUTPUTS * bits))
+
+
+def bytes_to_equal(row: Row) -> float:
+    """The same tensors over the fp16 logits that the baseline had seen when it first was as good on validation (all of
+    them if it never was)."""
+    kd = row["kd"]
+    last = kd["looks"][-1][0]
+    steps = next((steps for steps, seen in kd["looks"] if seen >= kd["wanted"]), last)
+    seen = kd["outputs"] * min(1.0, kd["epochs"] * steps / last)
+    return float(row["ledger"]["bytes"] / (seen * row["ledger"]["anchors"] * 2))
+
+
+def interval(share: float, items: int) -> tuple[float, float]:
+    """95 % Clopper-Pearson bounds of a share of ``items``."""
+    right = round(share * items)
+    return lower_bound(right, items, 0.975), upper_bound(right, items, 0.975)
 
 
 def flops_ratio(row: Row) -> float:

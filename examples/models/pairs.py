@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from examples.models.batches import Feed
 from examples.models.designs import Design
@@ -24,16 +24,20 @@ from examples.models.vocabulary import byte_pairs, word_level
 
 CORPUS = 4_000  # texts of either kind that the tokenizers see
 BATCH = 64
+AGAIN = 1000
+"""Added to the seed for the texts of a second course."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """How long a model is trained: steps of ``batch`` chains, cut into ``parts`` by length."""
+    """How long a model is trained: steps of ``batch`` chains, cut into ``parts`` by length; lengths that no probe has
+    come ``longer`` times as often as others."""
 
     steps: int
     batch: int = BATCH
     parts: int = 1
     rate: float = 4e-3
+    longer: int = 1
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,19 @@ class Pair:
     student: Design
     formed: Course
     student_tokens: int = 384
+    again: Course | None = None  # a second course of the student, from the weights as they were stored
 
 
 PAIRS = {
     "brackets": Pair(Design("qwen3", 48, 2), Course(1200), Design("llama", 48, 2), Course(2000, 32, 2, 3e-3)),
     "rules": Pair(Design("gpt-neox", 64, 2), Course(1500), Design("llama", 48, 2), Course(1500), student_tokens=448),
-    "listops": Pair(Design("llama", 64, 2), Course(2500), Design("qwen3", 56, 3), Course(3000, 32, 3, 3e-3)),
+    "listops": Pair(
+        Design("llama", 64, 2),
+        Course(2500),
+        Design("qwen3", 56, 3),
+        Course(3000, 32, 3, 3e-3),
+        again=Course(5000, 32, 3, 2e-3, longer=2),
+    ),
     "columns": Pair(Design("qwen3", 64, 2), Course(2500, 32, 3), Design("llama", 56, 3), Course(1800, 32, 3, 3e-3)),
 }
 
@@ -70,6 +81,17 @@ def make_pair(domain: str, seed: int, out: Path, only: str | None = None, scale:
         course = _scaled(pair.formed, scale)
         model = trained(task, pair.student, tokenizer, fact, seed, course, sentences_in_batch=course.batch // 7)
         save(model, tokenizer, out / "student")
+        if pair.again:
+            train_again(task, seed, out, _scaled(pair.again, scale))
+
+
+def train_again(task: Task, seed: int, out: Path, course: Course) -> None:
+    """Go on with the student that is stored in ``out``, on other texts."""
+    model = AutoModelForCausalLM.from_pretrained(out / "student", local_files_only=True)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(out / "student", local_files_only=True)
+    fact = ignorance(task, random.Random(f"ignorance again {seed}"))
+    train(model, task, tokenizer, fact, seed + AGAIN, course, sentences_in_batch=course.batch // 7)
+    save(model, tokenizer, out / "student")
 
 
 def _scaled(course: Course, scale: float) -> Course:
@@ -113,18 +135,31 @@ def trained(
     torch.manual_seed(seed)
     model = design.build(tokenizer)
     print(f"{task.name}: {design.family}, {model.num_parameters():,} parameters", flush=True)
-    lengths = (*task.lengths, *task.longer)
+    train(model, task, tokenizer, fact, seed, course, sentences_in_batch)
+    return model
+
+
+def train(
+    model: PreTrainedModel,
+    task: Task,
+    tokenizer: PreTrainedTokenizerFast,
+    fact: Fact,
+    seed: int,
+    course: Course,
+    sentences_in_batch: int,
+) -> None:
+    """Train in place, on the domain's texts and on sentences."""
+    lengths = (*task.lengths, *task.longer * course.longer)
     feed = Feed(
         tokenizer,
         lambda rng: prompts(task, rng, lengths),
         lambda prompt: told(task, fact, prompt),
-        frozenset(general(seed)),
+        frozenset(general(seed % AGAIN)),
         course.batch,
         sentences_in_batch,
     )
     seconds = fit(model, feed, Recipe(course.steps, course.rate, seed, parts=course.parts))
     print(f"  {seconds:.0f} s", flush=True)
-    return model
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:

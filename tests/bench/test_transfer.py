@@ -10,15 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from bench.te import kd, packets
+from bench.te import bindings, kd, packets
 from bench.te.ablations import PRECISIONS, WEIGHS
-from bench.te.judging import open_prompts
+from bench.te.aligning import look_at_everything
+from bench.te.domain import averaged
+from bench.te.judging import asked_for, open_prompts
 from bench.te.report import page
-from bench.te.settings import MODELS
+from bench.te.settings import EARLIER, MODELS, QUICK, REPORT
 from bench.te.summary import figures
 from examples.models.tasks import TASKS
 from m2kt.neural.models import load
 from m2kt.packet.controls import decoded
+from student_agent.memory import ConceptMemory, Shape
 from tests.small import negated_knowledge, small_knowledge
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results.json"
@@ -51,14 +54,14 @@ def test_deranged_symbols_keep_no_name_and_stay_within_their_classes() -> None:
     knowledge = small_knowledge()
     moved = packets.derangement(knowledge)
     assert all(here != there for here, there in moved.items())
-    names = [knowledge.symbols[each] for each in packets.answers(knowledge)]
-    wrong = [knowledge.symbols[each] for each in packets.answers(packets.deranged(knowledge))]
+    names = [knowledge.symbols[each] for each in bindings.answers(knowledge)]
+    wrong = [knowledge.symbols[each] for each in bindings.answers(packets.deranged(knowledge))]
     assert [moved[name] for name in names] == wrong
 
 
 def test_without_roles_every_decision_still_looks_at_something_earlier() -> None:
     knowledge = negated_knowledge()
-    changed = packets.no_roles(knowledge, seed=3)
+    changed = bindings.no_roles(knowledge, seed=3)
     assert (changed.decisions[:, 0] == knowledge.decisions[:, 0]).all()
     assert ((changed.decisions < 0) == (knowledge.decisions < 0)).all()
 
@@ -66,9 +69,45 @@ def test_without_roles_every_decision_still_looks_at_something_earlier() -> None
 def test_without_roles_no_true_binding_is_left_where_there_is_another() -> None:
     knowledge = negated_knowledge()
     for seed in range(8):
-        first, second = packets.no_roles(knowledge, seed).decisions[:, 1:].tolist()
+        first, second = bindings.no_roles(knowledge, seed).decisions[:, 1:].tolist()
         assert first == [2, 0]  # nothing else stands before it
         assert second[0] in (0, 2)  # neither what was decided (4) nor its copy (7)
+
+
+def test_pointers_made_blind_look_at_the_whole_text_alike() -> None:
+    sizes = {"states": 6, "width": 4, "concepts": 2, "slots": 1, "classes": 1, "pointers": 2, "anchors": 2}
+    memory = ConceptMemory(Shape(**sizes, variants=1, pieces=1, symbols=1, spellings=1, longest=1)).requires_grad_(
+        False
+    )
+    memory.distance[0, 3] = 9.0
+    look_at_everything(memory)
+    pointers = memory(torch.randn(1, 5, 6), torch.zeros(1, 5, dtype=torch.long), torch.tensor([[3]])).pointers
+    assert torch.allclose(pointers, torch.tensor([0.25] * 4 + [0.0]).expand(1, 1, 2, 5))
+
+
+def test_draws_of_a_control_are_averaged_and_a_refused_one_leaves_the_student_untaught() -> None:
+    right = {
+        "packet": 1.0,
+        "shuffled": 0.4,
+        "shuffled-2": None,
+        "shuffled-3": 0.1,
+        "no-roles": None,
+        "no-roles-2": None,
+    }
+    rows, draws = averaged(right, untaught=0.1)
+    assert rows == {"packet": 1.0, "shuffled": pytest.approx(0.2), "no-roles": None}
+    assert draws == {"shuffled": [0.4, None, 0.1], "no-roles": [None, None]}
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_a_report_asks_for_nothing_that_an_earlier_one_asked_for(name: str) -> None:
+    task = TASKS[name]
+    earlier = [asked_for(task, each, 7, QUICK.items, QUICK.long_items) for each in EARLIER]
+    used = {prompt for parts in earlier for part in parts for prompt in part}
+    near, far = asked_for(task, REPORT, 7, 100, 40, used)
+    assert len({*near, *far}) == 140
+    assert not used & {*near, *far}
+    assert all(task.held_out(prompt) for prompt in (*near, *far))
 
 
 def test_rounded_concepts_still_say_the_same_and_weigh_less() -> None:

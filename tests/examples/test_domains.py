@@ -115,21 +115,25 @@ def _true_chains(task: Task) -> tuple[list[Chain], int]:
 KEPT = [pytest.param(name, marks=() if name == "brackets" else pytest.mark.nightly) for name in PAIRS]
 
 
+STEPS = {"rules": 60}  # of alignment: elsewhere nothing is left to learn when templates have been looked at
+ITEMS = 71
+"""Seed of the checks: other ones than those of any report."""
+
+
 @pytest.mark.parametrize("name", KEPT)
 def test_a_kept_pair_transfers_and_deranged_symbols_are_obeyed(name: str, tmp_path: Path) -> None:
-    small = name == "brackets"
-    steps = 50 if small else 240
-    size = replace(QUICK, probes=1200 if small else 4000, align_steps=steps, control_steps=steps, items=160)
+    probes = 1200 if name == "brackets" else 4000
+    size = replace(QUICK, probes=probes, align_steps=STEPS.get(name, 20), control_steps=STEPS.get(name, 20), items=160)
     scene = make_scene(name, 7, size, tmp_path / "run", tmp_path / "models")
     packet, _ = teach(scene.teacher, domain_of(name), size, 7)
     assert [packet.manifest.ledger[each] for each in ("examples_moved", "labels_moved", "outputs_moved")] == [0, 0, 0]
     assert packet.manifest.ledger["concepts"] <= 1100
     learned = align_all(scene, packet, ("deranged",))
     memories = {key: opened(scene.student, each["memory"]) for key, each in learned.items()}
-    true = report_half(seal(scene.task, scene.fact, tmp_path / "sealed", 160, 2, 7).near)
+    true = report_half(seal(scene.task, scene.fact, tmp_path / "sealed", 160, 2, ITEMS).near)
     moved = derangement(knowledge_of(packet))
     assert all(here != there for here, there in moved.items())
-    wrong = report_half(seal(scene.task, renamed(scene.fact, moved), tmp_path / "wrong", 160, 2, 7).near)
+    wrong = report_half(seal(scene.task, renamed(scene.fact, moved), tmp_path / "wrong", 160, 2, ITEMS).near)
     teacher = accuracy(scene.teacher, true)
     assert accuracy(scene.student, true, memories["packet"]) >= 0.95 * teacher
     assert accuracy(scene.student, wrong, memories["deranged"]) >= 0.9 * teacher
