@@ -11,6 +11,7 @@ from m2kt.packet import Packet, PacketKind
 from m2kt.packet.knowledge import Element
 from m2kt.packet.static import is_static
 from m2kt.scan.check import Subject, view
+from m2kt.scan.text.concealed import concealments
 from m2kt.scan.text.injection import injections
 from m2kt.scan.text.learned import DECIPHERED, LIMIT, instructed
 from m2kt.scan.text.normal import readings
@@ -45,7 +46,13 @@ def texts(subject: Subject) -> Iterator[Finding]:
 
 
 def hits(text: str) -> Iterator[tuple[str, Weight]]:
-    """What the readers find in a text and in everything that it may be a disguise of."""
+    """That the text is in a disguise, and what the readers find in it and in everything that it may be a disguise of."""
+    yield from ((what, Weight.SUSPICION) for what in concealments(text))
+    yield from said(text)
+
+
+def said(text: str) -> Iterator[tuple[str, Weight]]:
+    """What the readers find in a text, in whatever disguise, which is no finding here."""
     for number, reading in enumerate(readings(text)):
         for reader, weight in READERS:
             for what in reader(reading):
