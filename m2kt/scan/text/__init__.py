@@ -13,7 +13,7 @@ from m2kt.packet.static import is_static
 from m2kt.scan.check import Subject, view
 from m2kt.scan.text.concealed import concealments
 from m2kt.scan.text.injection import injections
-from m2kt.scan.text.learned import DECIPHERED, LIMIT, instructed
+from m2kt.scan.text.learned import learned
 from m2kt.scan.text.normal import readings
 from m2kt.scan.text.personal import personal
 from m2kt.scan.text.secrets import secrets
@@ -57,7 +57,7 @@ def said(text: str) -> Iterator[tuple[str, Weight]]:
         for reader, weight in READERS:
             for what in reader(reading):
                 yield what, weight
-        for what in instructed(reading, LIMIT if number < PLAIN else DECIPHERED):
+        for what in learned(reading, deciphered=number >= PLAIN):
             yield what, Weight.SUSPICION
 
 

@@ -23,8 +23,9 @@ LEAST_PIECES = 6
 LEAST_LETTERS, MOST_WHOLE = 0.4, 0.2
 """Shares of letters among a text's letters and digits, and of whole words among its pieces, in one that was cut."""
 LEAST_WORDS, MOST_LETTERS = 3, 16
-KNOWN, UNKNOWN = 0.75, 0.34
-"""Least share of likely words in what was put together, and the most of known ones among the pieces."""
+KNOWN, UNKNOWN, LEAST_KNOWN = 0.75, 0.34, 0.3
+"""Least share of likely words in what was put together, the most of known ones among the pieces, and the least of them
+in the whole."""
 LEAST_RUN = 18
 """Characters without a space from which on words are looked for in them."""
 
@@ -98,14 +99,16 @@ def words_of(text: str) -> list[str]:
 
 
 def are_words(before: list[str], after: list[str]) -> bool:
-    """Whether what was put together has words, and what it was put together from has hardly any."""
+    """Whether what was put together has words, most of them new, and what it was put together from has hardly any."""
     longer, earlier = [each for each in after if len(each) > 2], [each for each in before if len(each) > 2]
-    likely = [each for each in longer if is_known(each) or (len(each) < MOST_LETTERS and _VOWELS.search(each))]
+    new = [each for each in longer if each not in before]
+    likely = [each for each in new if is_known(each) or (len(each) < MOST_LETTERS and _VOWELS.search(each))]
     return (
-        len(longer) >= LEAST_WORDS
-        and len(likely) >= KNOWN * len(longer)
-        and sum(map(is_known, longer)) >= 0.25 * len(longer)
+        len(new) >= max(LEAST_WORDS, len(longer) // 2)
+        and len(likely) >= KNOWN * len(new)
+        and sum(map(is_known, new)) >= LEAST_KNOWN * len(new)
         and sum(map(is_known, earlier)) <= UNKNOWN * len(before)
+        and before != sorted(before)
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 INSIDE, ANYWHERE = 2, 4
 """So many of them inside words, or anywhere, are no accident of copying."""
+REACH = 8
 SOFT = 4
 """Soft hyphens that a text may have where a word can be broken."""
 
@@ -71,8 +72,8 @@ def _is_tag(character: str) -> bool:
 
 
 def _beside(text: str, at: int, step: int) -> str:
-    """The next character with ink in that direction, of the four nearest."""
-    for near in range(at + step, at + 5 * step, step):
+    """The next character with ink in that direction, of the ``REACH`` nearest."""
+    for near in range(at + step, at + (REACH + 1) * step, step):
         if not 0 <= near < len(text):
             return ""
         if not _is_unseen(text[near]):
