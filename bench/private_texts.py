@@ -6,7 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import everyday_texts, foreign_texts, injection_frames, injection_texts, personal_texts, secret_texts
+from bench import (
+    everyday_texts,
+    foreign_texts,
+    harm_texts,
+    injection_frames,
+    injection_texts,
+    personal_texts,
+    secret_texts,
+)
 from bench.grammar import Parts, say
 from bench.messages import messages
 from bench.payloads import benign, more
@@ -16,6 +24,10 @@ SEED = 8
 PER_FRAME, PER_HONEST = 8, 8
 MANUALS = 3
 """One in so many of the honest paragraphs trains; the others choose the limit."""
+
+
+SHORTEST, LONGEST = 30, 500
+"""Characters of a line of this repository's manuals that is a text."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,7 @@ def examples(kind: str) -> Iterator[Example]:
     frames, parts = _frames(kind)
     yield from (Example(say((each,), parts, dice), True, each) for each in frames for _ in range(PER_FRAME))
     yield from honest(dice)
-    yield from (Example(each, False, "manual") for each in (*manuals(0), *messages(0)))
+    yield from (Example(each, False, "manual") for each in (*manuals(0), *messages(0), *talk(0), *documents(0)))
 
 
 def honest(dice: random.Random) -> Iterator[Example]:
@@ -60,5 +72,25 @@ def _frames(kind: str) -> tuple[Sequence[str], Parts]:
     if kind == "personal":
         return personal_texts.FRAMES, {**drawn(), **personal_texts.PARTS}
     older = [frame for frames in injection_texts.KINDS.values() for frame in frames] * 2
-    parts: Mapping[str, Sequence[str]] = {**injection_texts.PARTS, **injection_texts.PARTS_MORE, **injection_frames.PARTS}
+    parts: Mapping[str, Sequence[str]] = {
+        **injection_texts.PARTS,
+        **injection_texts.PARTS_MORE,
+        **injection_frames.PARTS,
+    }
     return (*older, *injection_texts.FOREIGN, *injection_frames.FRAMES, *injection_frames.FOREIGN), parts
+
+
+def talk(part: int) -> list[str]:
+    """Every second text of the classifier of harm, honest and not: none of them orders a reader to do anything."""
+    told = dict.fromkeys(text for text, _ in harm_texts.training())
+    known = set(manuals(0)) | set(manuals(1)) | set(manuals(2))
+    return [each for each in told if each not in known and len(each) <= LONGEST][part::2]
+
+
+def documents(part: int) -> list[str]:
+    """Every second line of this repository's manuals."""
+    home = Path(__file__).resolve().parent.parent / "docs"
+    lines = (
+        line.strip() for path in sorted(home.glob("*.md")) for line in path.read_text(encoding="utf-8").splitlines()
+    )
+    return [each for each in dict.fromkeys(lines) if SHORTEST < len(each) < LONGEST][part::2]

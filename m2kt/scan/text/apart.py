@@ -20,7 +20,7 @@ SHORT_PIECES = 3.0
 MEAN_PIECE = 8.0
 """Mean characters between two of the same mark, below which it may be what the text is cut by."""
 LEAST_PIECES = 6
-LEAST_LETTERS, MOST_WHOLE = 0.4, 0.2
+LEAST_LETTERS, MOST_WHOLE = 0.5, 0.2
 """Shares of letters among a text's letters and digits, and of whole words among its pieces, in one that was cut."""
 LEAST_WORDS, MOST_LETTERS = 3, 16
 KNOWN, UNKNOWN, LEAST_KNOWN = 0.75, 0.34, 0.3
@@ -60,7 +60,7 @@ def joined(text: str) -> Iterator[str]:
 def _is_cut(text: str) -> bool:
     """Whether the text has letters but hardly any whole words: manuals, programs and tables of numbers are not cut."""
     letters, signs = sum(map(str.isalpha, text)), sum(map(str.isalnum, text))
-    pieces = _SEPARATORS.split(text.strip())
+    pieces = [each for each in _SEPARATORS.split(text.strip()) if any(map(str.isalpha, each))]
     whole = sum(len(each) > 3 and is_known(each) for each in pieces)
     if len(_PROGRAM.findall(text)) >= 2:
         return False

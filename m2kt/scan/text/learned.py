@@ -4,7 +4,6 @@ classifiers over n-grams and the shapes of words (ngrams.py).
 Their weights are in this package; their texts, their training and what they are worth alone are in `bench.learning`.
 """
 
-import re
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
@@ -13,15 +12,16 @@ from m2kt.scan.text import ngrams
 from m2kt.scan.text.vocabulary import is_language
 
 KINDS = {
-    "injection": ("it reads like an instruction to its reader", 0.8),
-    "secret": ("it reads as if it gave away what opens something", 0.75),
-    "personal": ("it reads as if it exposed a person", 0.8),
+    "injection": ("it reads like an instruction to its reader", 0.72),
+    "secret": ("it reads as if it gave away what opens something", 0.68),
+    "personal": ("it reads as if it exposed a person", 0.75),
 }
 """Each with the limit of its score: docs/scan.md says what chose them."""
 DECIPHERED = 0.9
 """The limit of a text that was first deciphered or put together: most of those say nothing."""
-LEAST_LETTERS, LEAST_WORDS = 10, 3
+LEAST_LETTERS, LEAST_WORDS = 6, 3
 
+_SIGNS = ".,;:!?()[]{}\"'`<>"
 _WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER")
 
 
@@ -36,10 +36,12 @@ def learned(text: str, deciphered: bool = False) -> Iterator[str]:
 
 
 def _is_said(text: str) -> bool:
-    """Whether there are words enough to read anything like something."""
+    """Whether there are words enough to read like something; an identifier is none."""
+    said = [each.strip(_SIGNS) for each in text.split()]
+    if sum(len(each) > 1 and each.replace("'", "").replace("-", "").isalpha() for each in said) >= LEAST_WORDS:
+        return True
     letters = [each for each in text if each.isalpha()]
-    spaced = len(re.findall(r"[^\W\d_]+", text)) >= LEAST_WORDS
-    return (spaced and len(letters) >= LEAST_LETTERS) or any(
+    return len(letters) >= LEAST_LETTERS and any(
         unicodedata.name(each, "").startswith(_WITHOUT_SPACES) for each in letters[:LEAST_LETTERS]
     )
 
