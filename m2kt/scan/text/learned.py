@@ -12,8 +12,8 @@ from m2kt.scan.text import ngrams
 from m2kt.scan.text.vocabulary import is_language
 
 KINDS = {
-    "injection": ("it reads like an instruction to its reader", 0.72),
-    "secret": ("it reads as if it gave away what opens something", 0.68),
+    "injection": ("it reads like an instruction to its reader", 0.75),
+    "secret": ("it reads as if it gave away what opens something", 0.7),
     "personal": ("it reads as if it exposed a person", 0.75),
 }
 """Each with the limit of its score: docs/scan.md says what chose them."""
