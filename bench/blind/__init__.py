@@ -24,6 +24,11 @@ def payloads(path: Path) -> Iterator[Payload]:
         yield Payload(str(said["kind"]), str(said["disguise"]), _text(said))
 
 
+def benign(path: Path) -> Iterator[str]:
+    """The honest texts of a file, in its order."""
+    yield from (_text(said) for said in _lines(path))
+
+
 def judged(path: Path) -> Iterator[tuple[str, bool]]:
     """Texts, and whether each is harmful."""
     yield from ((_text(said), bool(said["harmful"])) for said in _lines(path))

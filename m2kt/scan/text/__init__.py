@@ -4,6 +4,7 @@ Whatever reads a packet's texts later (a page, a log, a language model that summ
 by them, and no secret or person may travel in them. Every reader here takes time linear in the text.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
@@ -11,11 +12,13 @@ from m2kt.packet import Packet, PacketKind
 from m2kt.packet.knowledge import Element
 from m2kt.packet.static import is_static
 from m2kt.scan.check import Subject, view
+from m2kt.scan.text.concealed import concealments
 from m2kt.scan.text.injection import injections
-from m2kt.scan.text.learned import DECIPHERED, LIMIT, instructed
-from m2kt.scan.text.normal import readings
+from m2kt.scan.text.learned import learned
+from m2kt.scan.text.normal import plain, readings
 from m2kt.scan.text.personal import personal
-from m2kt.scan.text.secrets import secrets
+from m2kt.scan.text.secrets import UNKNOWN_FORM, secrets
+from m2kt.scan.text.vocabulary import is_known
 from m2kt.scan.verdict import Finding, Weight
 
 MAX_CHARS = 1 << 20
@@ -23,6 +26,7 @@ MAX_CHARS = 1 << 20
 MAX_REPORTED = 20
 PLAIN = 2
 """Readings that are the text itself: as it stands, and without what nobody sees."""
+LEAST_WHOLE = 4
 READERS: tuple[tuple[Callable[[str], Iterator[str]], Weight], ...] = (
     (secrets, Weight.FAULT),
     (personal, Weight.SUSPICION),
@@ -45,13 +49,26 @@ def texts(subject: Subject) -> Iterator[Finding]:
 
 
 def hits(text: str) -> Iterator[tuple[str, Weight]]:
-    """What the readers find in a text and in everything that it may be a disguise of."""
+    """That the text is in a disguise, and what the readers find in it and in everything that it may be a disguise of."""
+    yield from ((what, Weight.SUSPICION) for what in concealments(text))
+    yield from said(text)
+
+
+def said(text: str) -> Iterator[tuple[str, Weight]]:
+    """What the readers find in a text, in whatever disguise, which is no finding here."""
+    whole = _is_whole(text)
     for number, reading in enumerate(readings(text)):
         for reader, weight in READERS:
             for what in reader(reading):
-                yield what, weight
-        for what in instructed(reading, LIMIT if number < PLAIN else DECIPHERED):
+                if number < PLAIN or not whole or what != UNKNOWN_FORM:
+                    yield what, weight
+        for what in learned(reading, deciphered=number >= PLAIN):
             yield what, Weight.SUSPICION
+
+
+def _is_whole(text: str) -> bool:
+    """Whether words stand in the text as it is: putting those together makes nothing but runs that look drawn."""
+    return sum(len(each) > 2 and is_known(each) for each in re.findall(r"[^\W\d_]+", plain(text))) >= LEAST_WHOLE
 
 
 def texts_of(packet: Packet) -> Iterator[tuple[str, str]]:

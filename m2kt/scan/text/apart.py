@@ -20,11 +20,16 @@ SHORT_PIECES = 3.0
 MEAN_PIECE = 8.0
 """Mean characters between two of the same mark, below which it may be what the text is cut by."""
 LEAST_PIECES = 6
-LEAST_LETTERS, MOST_WHOLE = 0.4, 0.2
+LEAST_LETTERS, MOST_WHOLE = 0.5, 0.2
 """Shares of letters among a text's letters and digits, and of whole words among its pieces, in one that was cut."""
+LEAST_WORDS, MOST_LETTERS = 3, 16
+KNOWN, UNKNOWN, LEAST_KNOWN = 0.75, 0.34, 0.3
+"""Least share of likely words in what was put together, the most of known ones among the pieces, and the least of them
+in the whole."""
 LEAST_RUN = 18
 """Characters without a space from which on words are looked for in them."""
 
+_VOWELS = re.compile(r"[aeiouyàáâäåæèéêëìíîïòóôöøùúûüаеёиоуыэюяαεηιουω]")
 _SEPARATORS = re.compile(r"[\s\-_.,;:|/\\*~+=·•…'\"`^#\[\](){}<>]+")
 _INSIDE = re.compile(r"(?<=[^\W_])[-_*~|·•^](?=[^\W_])")
 _BETWEEN = re.compile(r"(?<=[^\W_])[^\w\s@](?=[^\W_])|(?<=[^\W_])_(?=[^\W_])")
@@ -35,12 +40,15 @@ _LABELS = re.compile(
 _PROGRAM = re.compile(r">>>|\w\(|\)\.|\w\[\d|\w=[\w\"']|::|\w\*\*\d")
 """What programs are full of: put together they look like keys."""
 _MARKS = re.compile(r" ?([^\w\s])\1{0,3} ?|_|\n")
+_RUNS = re.compile(r"(?<=\w)(?:<[^<>\n]{0,12}>|[^\w\s]{1,8}\n?)(?=\w)")
+_MARKUP = re.compile(r"<!--[^<>]{0,200}-->|</?[A-Za-z][^<>]{0,100}>|\[/?[a-z]{1,6}\]")
+"""Comments and tags, which a page does not show."""
 
 
 def joined(text: str) -> Iterator[str]:
     """What the text may have been before it was cut; nothing where it looks whole."""
     cut_up = (*_paced(text), *_unmarked(text), *_gapless(text)) if _is_cut(text) else ()
-    for whole in dict.fromkeys((*_strings(text), *cut_up)):
+    for whole in dict.fromkeys((*_strings(text), *_bare(text), *_mended(text), *cut_up)):
         yield whole
         if len(whole) >= LEAST_RUN and not re.search(r"\S\s+\S", whole):
             yield re.sub(r"[_\-.]+", " ", whole)
@@ -52,7 +60,7 @@ def joined(text: str) -> Iterator[str]:
 def _is_cut(text: str) -> bool:
     """Whether the text has letters but hardly any whole words: manuals, programs and tables of numbers are not cut."""
     letters, signs = sum(map(str.isalpha, text)), sum(map(str.isalnum, text))
-    pieces = _SEPARATORS.split(text.strip())
+    pieces = [each for each in _SEPARATORS.split(text.strip()) if any(map(str.isalpha, each))]
     whole = sum(len(each) > 3 and is_known(each) for each in pieces)
     if len(_PROGRAM.findall(text)) >= 2:
         return False
@@ -68,6 +76,40 @@ def _strings(text: str) -> Iterator[str]:
     whole, count = _LABELS.subn("", text)
     if count >= 2:
         yield re.sub(r"[\s,;|]+", "", whole)
+
+
+def _bare(text: str) -> Iterator[str]:
+    """The text without markup."""
+    whole, count = _MARKUP.subn("", text)
+    if count:
+        yield whole
+
+
+def _mended(text: str) -> Iterator[str]:
+    """The text without what stands inside its words, if they are words only then."""
+    for run, count in Counter(_RUNS.findall(text)).most_common(2):
+        whole = text.replace(run, "")
+        if count >= LEAST_MARKS and len(whole) <= MEAN_PIECE * count and are_words(words_of(text), words_of(whole)):
+            yield whole
+
+
+def words_of(text: str) -> list[str]:
+    """Runs of letters."""
+    return re.findall(r"[^\W\d_]+", text.casefold())
+
+
+def are_words(before: list[str], after: list[str]) -> bool:
+    """Whether what was put together has words, most of them new, and what it was put together from has hardly any."""
+    longer, earlier = [each for each in after if len(each) > 2], [each for each in before if len(each) > 2]
+    new = [each for each in longer if each not in before]
+    likely = [each for each in new if is_known(each) or (len(each) < MOST_LETTERS and _VOWELS.search(each))]
+    return (
+        len(new) >= max(LEAST_WORDS, len(longer) // 2)
+        and len(likely) >= KNOWN * len(new)
+        and sum(map(is_known, new)) >= LEAST_KNOWN * len(new)
+        and sum(map(is_known, earlier)) <= UNKNOWN * len(before)
+        and before != sorted(before)
+    )
 
 
 def _unmarked(text: str) -> Iterator[str]:

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from urllib.parse import unquote
 
-from m2kt.scan.text.vocabulary import LEAST_KNOWN, known_share
+from m2kt.scan.text.rarer import rarer
+from m2kt.scan.text.vocabulary import LEAST_KNOWN, is_language, known_share
 
 LEAST_WORDS = 3
 
@@ -27,6 +28,26 @@ _BITS = re.compile(r"(?:[01]{8}[\s,]{0,2}){4,}")
 _NUMBERS = re.compile(r"(?:\b\d{2,3}\b[\s,;]{1,2}){8,}\d{2,3}\b")
 _ESCAPE = re.compile(r"\\u\{?([0-9a-fA-F]{4,6})\}?|\\x([0-9a-fA-F]{2})|\\([0-3][0-7]{2})|U\+([0-9A-F]{4,6})\s?")
 _MORSE = re.compile(r"[.\-·–/|\s]{20,}")
+_ASCII_LETTER = r"(?:4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a])"
+_NEEDLESS = tuple(
+    re.compile(rf"(?i)(?:{before}{_ASCII_LETTER}{after}){{2,}}")
+    for before, after in (
+        ("%", ""),
+        ("&#x0{0,4}", ";"),
+        (r"\\x", ""),
+        (r"\\u00", ""),
+        (r"\\u\{0{0,4}", r"\}"),
+        (r"u\+00", r"\s?"),
+        ("=", ""),
+    )
+)
+"""Letters of ASCII in escapes, which none of them needs."""
+_DECIMAL = re.compile(r"(?:&#0{0,4}(?:6[5-9]|[78]\d|9[07-9]|1[01]\d|12[0-2]);){2,}")
+LEAST_NEEDLESS = 8
+LEAST_PIECE = 16
+LEAST_TOKENS = 3
+"""Words in base64, one by one, that are no accident."""
+_TOKENS = re.compile(r"(?<![0-9A-Za-z+/_=-])[0-9A-Za-z+/_-]{7,256}={0,2}(?![0-9A-Za-z+/_=-])")
 _LEET = (
     str.maketrans("0134568$@7!|+2", "oieasgbsatiitz"),
     str.maketrans("0134568$@7!|+2", "oleasgbsatlltz"),
@@ -49,8 +70,30 @@ def decoded(text: str) -> Iterator[str]:
     for other in (unquote(text), html.unescape(text), _ESCAPE.sub(_escaped, text), *_quoted(text)):
         if other != text:
             yield other
-    yield from _numbers_in(text)
-    yield from _ciphers(text)
+    yield from numbered(text)
+    yield from inside(text)
+    yield from (each for each in rarer(text) if is_language(each))
+    yield from leet(text)
+    yield from ciphered(text)
+
+
+def wrapped(text: str) -> Iterator[str]:
+    """What the text says in encodings of bytes, where nobody would need one: base64, and escapes of plain letters."""
+    yield from _bytes_in(text)
+    for pattern in (*_NEEDLESS, _DECIMAL):
+        runs = pattern.findall(text)
+        if sum(run.count(run[0]) for run in runs) >= LEAST_NEEDLESS:
+            yield _ESCAPE.sub(_escaped, html.unescape(unquote("".join(runs).replace("=", "%"))))
+    whole, count = _TOKENS.subn(_said, text)
+    if count and _told(text) >= LEAST_TOKENS:
+        yield whole
+
+
+def inside(text: str) -> Iterator[str]:
+    """The text with each stretch of base64 replaced by what it says: a word may be in the clear, the next one not."""
+    whole = _TOKENS.sub(_said, text)
+    if whole != text:
+        yield whole
 
 
 def is_encoded(token: str) -> bool:
@@ -62,7 +105,9 @@ def _bytes_in(text: str) -> Iterator[str]:
     compact = re.sub(r"\s+", "", text)
     for source in (text, compact) if compact != text else (text,):
         for found in _BASE64.findall(source):
-            yield from _as_text(partial(base64.b64decode, _padded(found)))
+            pieces = [each for each in re.split(r"[_-]", found) if len(each) >= LEAST_PIECE]
+            for each in (found, *pieces) if pieces != [found] else pieces:
+                yield from _as_text(partial(base64.b64decode, _padded(each)))
         for found in _BASE32.findall(source):
             bare = found.rstrip("=")
             yield from _as_text(partial(base64.b32decode, bare + "=" * (-len(bare) % 8)))
@@ -78,7 +123,7 @@ def _quoted(text: str) -> Iterator[str]:
         yield from _as_text(partial(quopri.decodestring, text.encode()))
 
 
-def _numbers_in(text: str) -> Iterator[str]:
+def numbered(text: str) -> Iterator[str]:
     """Letters as binary or decimal numbers, and as dots and dashes."""
     for found in _BITS.findall(text):
         bits = re.sub(r"[\s,]", "", found)
@@ -94,12 +139,16 @@ def _numbers_in(text: str) -> Iterator[str]:
             yield " ".join(map("".join, letters))
 
 
-def _ciphers(text: str) -> Iterator[str]:
-    """Letters for other letters: signs that look like them, the alphabet turned, mirrored, or the text backwards. What
-    has more digits than letters is an identifier or a table, not a text that somebody wants to be read."""
+def leet(text: str) -> Iterator[str]:
+    """Signs for the letters that they look like. What has more digits than letters is an identifier or a table, not a
+    text that somebody wants to be read."""
     bare = _UUID.sub(" ", text)
     if len(_LEETED.findall(bare)) >= 2 and sum(map(str.isdigit, bare)) <= sum(map(str.isalpha, bare)):
         yield from (bare.lower().translate(each) for each in _LEET)
+
+
+def ciphered(text: str) -> Iterator[str]:
+    """Letters for other letters: the alphabet turned, mirrored, or the text backwards."""
     said = _long_words(text)
     if len(said) < LEAST_WORDS or known_share(said) >= LEAST_KNOWN:
         return
@@ -117,6 +166,18 @@ def _long_words(text: str) -> list[str]:
 def _turned(by: int) -> dict[int, int]:
     alphabet = _LETTERS[by:] + _LETTERS[:by]
     return str.maketrans(_LETTERS + _LETTERS.upper(), alphabet + alphabet.upper())
+
+
+def _told(text: str) -> int:
+    return sum(_said(found) != found.group() for found in _TOKENS.finditer(text))
+
+
+def _said(found: re.Match[str]) -> str:
+    """What a token of base64 says, if it is a word or more and the token none; otherwise the token."""
+    if re.fullmatch(r"[A-Z]?[a-z]+|[A-Z]+|\d+", found.group()):
+        return found.group()
+    said = [each for each in _as_text(partial(base64.b64decode, _padded(found.group()))) if len(each) >= 2]
+    return said[0] if said and re.fullmatch(r"[\w\s.,;:'’!?()@/&%+-]+", said[0]) else found.group()
 
 
 def _escaped(found: re.Match[str]) -> str:

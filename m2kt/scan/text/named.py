@@ -16,13 +16,15 @@ WINDOW = 90
 """Characters after a name that are looked at."""
 
 _PASSWORDS = (
-    r"pass(?:word|wd|phrase|code|wort)?s?|pwd?|pswd|kennwort|passwort|losungswort|mot ?de ?passe|mdp|contrase(?:n|ñ)a|clave|senha|"
-    r"parola d'ordine|wachtwoord|haslo|пароль|wifi|wi-fi|wlan|admin pw"
+    r"pass(?:word|wd|phrase|code|wort)?s?|pwd?|pswd|[a-z]{0,14}(?:kennwort|passwort|passphrase|wachtwoord|losenord|passord|password)|losungswort|mot ?de ?passe|mdp|"
+    r"contrase(?:n|ñ)a|contrasenya|clave|senha|palavra-passe|parola(?: d'ordine)?|haslo|hasło|heslo|jelszo|jelszó|lozink[au]|geslo|sifr[ae]|şifre(?:si)?|sifre(?:si)?|adgangskoden?|"
+    r"kodeord|salasana|parool|slaptazodis|mat khau|mật khẩu|kata sandi|nenosiri|wagwoord|κωδικ[οό]ς|парол[ьяи]|лозинка|密码|密碼|口令|パスワード|비밀번호|كلمة (?:ال)?(?:مرور|سر)|"
+    r"סיסמה|पासवर्ड|รหัสผ่าน|wifi|wi-fi|wlan|admin pw"
 )
 _CODES = (
-    r"pin(?: ?code)?|geheimzahl|(?:unlock|door|gate|alarm|access|login|security|entry|verification|activation|voice ?mail|safe|card|"
-    r"locker|backup|recovery|one-time|sms|turcode|cvv|cvc)[ -]?(?:code|codes|combination|pin)|combination|zugangscode|code d'acces|"
-    r"codigo|codice di accesso|otp|cvv|cvc"
+    r"pin(?:[ -]?(?:code|kod|kode|koodi))?|geheimzahl|(?:unlock|door|gate|alarm|access|login|security|entry|verification|activation|voice ?mail|safe|card|"
+    r"locker|backup|recovery|one-time|sms|turcode|cvv|cvc|bell|vault|garage|keypad)[ -]?(?:code|codes|combination|pin)|combination|zugangscode|code d'acces|digicode|"
+    r"codigo|codice|codul|kod|kodu|kody|koden|kode|koodi|kodja|kod do|kod od|код|κωδικός|otp|cvv|cvc|puk|暗証番号|门禁|رمز"
 )
 _KEYS = (
     r"(?:[a-z0-9]{1,16}[_ .-]){0,3}(?:secret|token|(?<!pub)(?<!public )(?<!primary )(?<!foreign )key|apikey|credentials?|creds|auth|cookie|"
@@ -38,7 +40,7 @@ _NAME = re.compile(
 _WORD = re.compile(r"[^\s\"'`,;<>]+")
 _LEAD = re.compile(r"[:=>→(\[|~-]{0,4}")
 _LINKS = words(
-    "is was are stays remains still to now as ist lautet est es e with mit avec con using pw pass key = : := => -> → /"
+    "lautet is het je to a e é este er är on är ir yra là adalah ni είναι to: was are stays remains still to now as ist lautet est es e with mit avec con using pw pass key = : := => -> → /"
 )
 LEAST_ENTROPY = 2.8
 """Bits per character of a value that is called a key, below which it is a word of a sentence."""
@@ -128,7 +130,7 @@ def is_code(value: str, allowed: bool = False) -> bool:
     number behind it is one, too, unless it is ``allowed``."""
     if re.search(r"[(){}\[\]<>]|\.\.\.|::|//|^[.$%&*\\-]|^\W*$|^0x?[0-9a-f]{1,8}$", value):
         return True
-    named = r"(?i)[a-z_]{1,40}(?:[.=:/][a-z_]{1,40}){1,6}|(?:sha|md|utf|base|int|uint|float|str|bytes|arg|param|python|http|rfc|pbkdf|hs|rs|es|aes|rsa|ed|oauth|tls|ssl|ipv|v|x|py|psycopg|w)[_-]?\d{1,5}\S{0,12}|v?\d{1,4}(?:\.\d{1,4}){1,3}|[a-z]+"
+    named = r"(?i)[a-z_]{1,40}=\d{1,4}|[a-z_]{1,40}(?:[.=:/][a-z_]{1,40}){1,6}|(?:sha|md|utf|base|int|uint|float|str|bytes|arg|param|python|http|rfc|pbkdf|hs|rs|es|aes|rsa|ed|oauth|tls|ssl|ipv|v|x|py|psycopg|w)[_-]?\d{1,5}\S{0,12}|v?\d{1,4}(?:\.\d{1,4}){1,3}|[a-z]+"
     return bool(re.fullmatch(named, value) or (not allowed and re.fullmatch(r"(?i)[a-z_]{1,40}\d{0,3}", value)))
 
 

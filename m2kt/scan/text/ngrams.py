@@ -5,6 +5,7 @@ score is the worst of its pieces', so that a long text hides nothing. The weight
 caller's.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from zlib import crc32
@@ -13,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m2kt.scan.text.normal import plain
+
+_DIGIT = re.compile(r"\d")
 
 BUCKETS = 1 << 15
 SIZES = (2, 3, 4, 5)
@@ -37,6 +40,26 @@ def load(name: str) -> Vector:
 def scores(texts: Sequence[str], weights: Vector) -> Vector:
     """A probability in [0, 1] for each text, (N,): that of its worst piece."""
     return np.array([max(_score(piece, weights) for piece in pieces(each)) for each in texts], np.float64)
+
+
+def judged(text: str, weights: Sequence[Vector]) -> list[float]:
+    """What each of several sets of weights makes of one text: its n-grams are counted once."""
+    cut = [buckets(piece) for piece in pieces(text) if piece]
+    return [max((_probability(each, found) for each in cut), default=0.0) for found in weights]
+
+
+def shaped(text: str) -> str:
+    """The text with the shape of its words told: each digit as 0, and a word after what is written with a capital inside
+    a sentence or mixes letters, digits and signs. What a password or a number is does not matter, that it is one does."""
+    return " ".join(_told(each, at > 0) for at, each in enumerate(plain(text).split()))
+
+
+def _told(word: str, inside: bool) -> str:
+    bare = word.strip(".,;:!?()[]{}\"'`<>")
+    digits = any(each.isdigit() for each in bare)
+    mixed = digits and any(each.isalpha() for each in bare) or (len(bare) > 5 and not bare.replace("-", "").isalnum())
+    named = inside and bare[:1].isupper() and bare[1:].islower()
+    return _DIGIT.sub("0", word) + " zzmixed" * mixed + " zzname" * named
 
 
 def pieces(text: str) -> Iterator[str]:
@@ -68,7 +91,9 @@ def _hashed(grams: "set[str] | Iterator[str]") -> Rows:
 
 
 def _score(piece: str, weights: Vector) -> float:
-    if not piece:
-        return 0.0
-    logit = weights[-1] + sum(weights[each].sum() / np.sqrt(len(each)) for each in buckets(piece))
+    return _probability(buckets(piece), weights) if piece else 0.0
+
+
+def _probability(found: tuple[Rows, Rows], weights: Vector) -> float:
+    logit = weights[-1] + sum(weights[each].sum() / np.sqrt(max(len(each), 1)) for each in found)
     return float(1.0 / (1.0 + np.exp(-np.clip(logit, -50, 50))))

@@ -27,6 +27,8 @@ _LOOK_ALIKES = {
     "S": "ЅᏚꓢՏ", "T": "ТΤᎢꓔ", "U": "Սꓴ", "V": "ᏙꓦѴ", "W": "ᎳԜꓪ", "X": "ХΧꓫ", "Y": "ҮΥꓬ", "Z": "ΖᏃꓜ",
 }  # fmt: skip
 _DOUBLES = {ord(double): letter for letter, doubles in _LOOK_ALIKES.items() for double in doubles}
+_BRACKETED = {start + at: chr(97 + at) for start in (0x249C, 0x1F110) for at in range(26)}
+"""Letters in brackets, of which NFKC makes three characters."""
 _NAMED = re.compile(
     r"LATIN (?:(SMALL)|CAPITAL)? ?LETTER (?:(SMALL) CAPITAL )?(?:SCRIPT |OPEN |DOTLESS )?([A-Z])(?: WITH.*)?"
 )
@@ -38,7 +40,7 @@ _FILLERS = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
 def plain(text: str) -> str:
     """NFKC, without invisible characters and combining marks, look-alikes as the letters that they pass for."""
-    return "".join(map(_shown, _letters(text)))
+    return "".join(map(shown, _letters(text)))
 
 
 def readings(text: str) -> Iterator[str]:
@@ -66,13 +68,13 @@ def _unwrapped(text: str) -> Iterator[str]:
 
 def _letters(text: str) -> str:
     """NFKC; tag characters as the ASCII that no screen shows; letters and their marks apart."""
-    folded = unicodedata.normalize("NFKC", text)
+    folded = unicodedata.normalize("NFKC", text.translate(_BRACKETED))
     tags = (chr(ord(each) - 0xE0000) if 0xE0020 <= ord(each) <= 0xE007E else each for each in folded)
     return unicodedata.normalize("NFKD", "".join(tags))
 
 
 @lru_cache(maxsize=4096)
-def _shown(character: str) -> str:
+def shown(character: str) -> str:
     """What a reader sees of a character: nothing, itself, or the Latin letter that it passes for."""
     if (character.isascii() and character.isprintable()) or character in "\n\t":
         return character

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from m2kt.scan.text.numbers import is_card, is_cpf, is_dni, is_iban, is_verhoeff
+from m2kt.scan.text.papers import numbered
 
 _MAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,4}[A-Za-z]{2,24}(?![A-Za-z0-9-])")
 _SPELT = re.compile(
@@ -27,6 +28,8 @@ _CALL = (
     r"handy|mobil|rufnummer|anruf\w{0,3}|erreichbar|telefono|movil|celular|llama\w{0,3}|portable|appele[rz]|cellulare|telefone|bel|телефон"
 )
 _CALLED = re.compile(rf"(?i)\b(?:{_CALL})\b[^\d\n]{{0,40}}(\(?\+?\d[\d\s()./-]{{6,22}}\d)(?![\w]|\.\d)")
+_TIMES = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}/\d{4}|\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?|\b10\.\d{4,9}/\S{1,80}")
+"""Dates, times and DOIs, whose digits are no telephone number's."""
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}|\d\.\d{5,}")
 _PAPERS = (
     r"ssn|social security|social insurance|passport|pass(?:port)?(?: ?no| ?nr| ?number)|reisepass\w{0,8}|(?:personal)?ausweis\w{0,8}|"
@@ -38,7 +41,7 @@ _PAPERS = (
     r"svnr|imei|account (?:no|nr|number|id)|acct|sort code|routing (?:no|number)|kontonummer|konto(?:-?nr)?|kto|iban|bank account|"
     r"credit card|debit card|card (?:no|number|ending)|kreditkarte|carte bancaire|tarjeta|account|employee (?:id|no|number)|staff (?:id|no)|"
     r"student (?:id|no|number)|matrikel\w{0,8}|member(?:ship)? (?:id|no|number)|personalnummer|licen[cs]e plate|number plate|"
-    r"registration plate|kennzeichen|vin|voter id|paszport|cedula|documento|паспорт|снилс|инн"
+    r"registration plate|plates?|kennzeichen|vin|jmbg|cnp|rut|pesel|snils|hkid|nric|egn|oib|amka|afm|tckn|rrn|my ?number|isikukood|henkilotunnus|kennitala|emso|(?:personal|birth|identity|national|register|pension) (?:code|number|insurance)|identity|rijksregister\w{0,8}|rekeningnummer|rodne cislo|szemelyi szam|numer dowodu|kimlik(?: no)?|voter id|paszport|cedula|documento|паспорт|снилс|инн"
 )
 _PAPER = re.compile(
     rf"(?i)\b(?:{_PAPERS})\b[^\n]{{0,3}}(?:\s?(?:number|num|no|nr|id|is|was|with|lautet|nummer|numero|n°|is:|ist|est|es|:|#|\.|=)){{0,3}}"
@@ -114,8 +117,12 @@ def _is_number(found: str) -> bool:
     return 7 <= sum(each.isdigit() for each in found) <= 15 and not _DATED.search(found)
 
 
+def _is_reachable(text: str) -> bool:
+    return bool(_PHONES.search(text)) or any(_is_number(each) for each in _CALLED.findall(text))
+
+
 def _is_on_paper(text: str) -> bool:
-    if _FORMS.search(text) or any(is_cpf(each) for each in _CPF.findall(text)):
+    if _FORMS.search(text) or any(numbered(text)) or any(is_cpf(each) for each in _CPF.findall(text)):
         return True
     if any(is_verhoeff(found.group()) for found in _AADHAAR.finditer(text)):
         return True
@@ -145,9 +152,7 @@ _SAYS: Mapping[str, Callable[[str], bool]] = {
     "holds an e-mail address": lambda text: (
         any(not _RESERVED.search(each) for each in _MAIL.findall(text)) or bool(_SPELT.search(text))
     ),
-    "holds a telephone number": lambda text: (
-        bool(_PHONES.search(text)) or any(_is_number(each) for each in _CALLED.findall(text))
-    ),
+    "holds a telephone number": lambda text: _is_reachable(_TIMES.sub(" ", text)),
     "holds a social security number": lambda text: bool(_SSN.search(text)),
     "holds a bank account number": lambda text: any(is_iban(each) for each in _IBAN.findall(text)),
     "holds a payment card number": lambda text: any(is_card(found.group()) for found in _CARD.finditer(text)),

@@ -39,14 +39,18 @@ FORMS: dict[str, re.Pattern[str]] = {
         "a digest of a password": r"\$(?:2[abxy]?|apr1|[156]|argon2id?|y)\$[^\s:,\"']{16,128}",
         "a wallet's key": _BEFORE
         + r"(?:5[HJK][1-9A-HJ-NP-Za-km-z]{49}|[KL][1-9A-HJ-NP-Za-km-z]{51}|xprv[1-9A-HJ-NP-Za-km-z]{80,112})",
-        "the words of a wallet": r"(?i)\b(?:seed|recovery|mnemonic|backup|wallet)[ -]?(?:phrase|words?|seed)?\b[^a-z\n]{0,5}"
-        r"(?:is|are|for [a-z ]{1,30})?[^a-z\n]{0,5}(?:[a-z]{3,8}[ ,]{1,2}){11,24}[a-z]{3,8}",
         "a one-time password's seed": r"otpauth://\S{1,200}[?&]secret=[A-Z2-7]{8,}|(?i:totp|2fa|otp|authenticator)[^\n]{0,30}\b[A-Z2-7]{16,64}\b",
         "a signed address": r"[?&](?:sig|X-Amz-Signature|Signature|access_token|api_?key|apikey|auth|token|key)=[0-9A-Za-z%+/_=-]{16,512}",
         "a database's login": r"(?i)\bjdbc:[a-z:]{1,40}[^\s/:@]{1,40}/[^\s@/]{3,64}@",
         "a network's password": r"WIFI:[^\n]{0,120}P:[^;\n]{6,64};",
     }.items()
 }
+_WALLET = re.compile(
+    r"(?i)\b(?:seed|recovery|mnemonic|backup|wallet)[ -]?(?:phrase|words?|seed)?\b[^a-z\n]{0,5}"
+    r"(?:is|are|for [a-z ]{1,30})?[^a-z\n]{0,5}((?:[a-z]{3,8}[ ,]{1,2}){11,24}[a-z]{3,8})"
+)
+_SENTENCES = words("the and for with from that this are was not but its into when which")
+"""Words that BIP 39 has not and sentences have."""
 _ADDRESS = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]{1,30}://([^\s/:@\"']{0,64}):([^\s/@\"']{3,128})@([^\s/:\"']{1,128})")
 _PLACEHOLDERS = words(
     "password passwd pass pwd secret tiger user username pw token key xxx changeme test example mypass"
@@ -58,6 +62,9 @@ _PREFIXED = re.compile(
 _DIGESTS = words("sha sha1 sha256 sha512 md5 digest hash commit rev uuid etag id blake2b crc")
 """What stands before hexadecimal digits that open nothing."""
 _TOKEN = re.compile(r"(?<![0-9A-Za-z+/_=.-])[0-9A-Za-z+/_=-]{20,512}(?![0-9A-Za-z+/_=-])")
+LONGEST_PART = 12
+"""Characters between hyphens that a run must have once: names of models (``Llama-3.1-8B-Instruct-Q4``) never have."""
+UNKNOWN_FORM = "holds a key of no known form"
 DRAWN_ENTROPY = 3.9
 """Bits per character of a run that nothing is said about, below which it is a word."""
 DRAWN_CHANGES = 0.3
@@ -69,6 +76,8 @@ def secrets(text: str) -> Iterator[str]:
     for name, form in FORMS.items():
         if form.search(text):
             yield f"holds {name}"
+    if any(_is_wallet(found.group(1)) for found in _WALLET.finditer(text)):
+        yield "holds the words of a wallet"
     if any(_opens(*found.groups()) for found in _ADDRESS.finditer(text)):
         yield "holds an address with a password"
     if given_by_name(text):
@@ -76,7 +85,11 @@ def secrets(text: str) -> Iterator[str]:
     if any(_drawn(each) for each in _TOKEN.findall(text)) or any(
         _is_prefixed(*each) for each in _PREFIXED.findall(text)
     ):
-        yield "holds a key of no known form"
+        yield UNKNOWN_FORM
+
+
+def _is_wallet(found: str) -> bool:
+    return not _SENTENCES & set(re.findall("[a-z]+", found.casefold()))
 
 
 def _opens(user: str, password: str, host: str) -> bool:
@@ -96,7 +109,12 @@ def _is_prefixed(prefix: str, rest: str) -> bool:
 def _drawn(token: str, least: int = 20) -> bool:
     """Whether a run of characters is a generator's: upper and lower case and digits mixed as no name mixes them."""
     bare = token.strip("=-_/+")
-    if len(bare) < least or kinds(re.sub(r"[^0-9A-Za-z]", "", bare)) < 3 or bare.count("/") > len(bare) / 12:
+    if (
+        len(bare) < least
+        or max(map(len, re.split(r"[-_./+=]", bare))) < LONGEST_PART
+        or kinds(re.sub(r"[^0-9A-Za-z]", "", bare)) < 3
+        or bare.count("/") > len(bare) / 12
+    ):
         return False
     signs = ["0" if each.isdigit() else "A" if each.isupper() else "a" if each.islower() else "-" for each in bare]
     changes = sum(one != other for one, other in pairwise(signs))
