@@ -8,6 +8,7 @@ from m2kt.agent.child import no_such_job, run_job, supervised
 JOBS = {
     "align": "student_agent.align",
     "ground": "student_agent.grounding",
+    "encoder": "student_agent.encoding",
     "consolidate": "student_agent.consolidate",
     "verify": "student_agent.verify",
     "logits": "student_agent.logits",

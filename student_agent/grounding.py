@@ -93,7 +93,7 @@ def best_direction(there: Fit, back: Fit) -> tuple[Direction, Fit]:
 
 def open_concepts(data: bytes, trust: TrustStore) -> tuple[Packet, StaticKnowledge]:
     """Verify a packet of static concepts and recount its ledger."""
-    packet = _verified(data, trust)
+    packet = verified(data, trust)
     if packet.manifest.kind != PacketKind.KNOWLEDGE or not static.is_static(packet.tensors):
         raise AlignmentRefused(f"{packet.manifest.reference} holds no static concepts", hint="Use `align` for it.")
     return packet, static.from_tensors(packet.tensors, packet.manifest.symbols)
@@ -101,7 +101,7 @@ def open_concepts(data: bytes, trust: TrustStore) -> tuple[Packet, StaticKnowled
 
 def open_anchors(data: bytes, trust: TrustStore, concepts: Packet, held: AnchorSet) -> AnchorStates:
     """Verify a packet of anchors; it must be of the concepts' teacher and reading, and of the set that is ``held``."""
-    packet = _verified(data, trust)
+    packet = verified(data, trust)
     found, told = anchors.read(packet), concepts.manifest
     held.require(found.digest)
     said = told.extraction.settings
@@ -119,7 +119,8 @@ def open_anchors(data: bytes, trust: TrustStore, concepts: Packet, held: AnchorS
     return found
 
 
-def _verified(data: bytes, trust: TrustStore) -> Packet:
+def verified(data: bytes, trust: TrustStore) -> Packet:
+    """The packet in ``data``, its signature checked and its ledger recounted."""
     packet = verify_packet(data, trust).packet
     counted = ledger.compute(packet)
     if counted != dict(packet.manifest.ledger):
@@ -136,8 +137,8 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     offline()
     set_threads(spec.get("threads"))
     started, trust, held = time.perf_counter(), TrustStore.from_path(Path(spec["trust"])), read_set(Path(spec["set"]))
-    packet, knowledge = open_concepts(_bytes(spec["packet"]), trust)
-    paired = open_anchors(_bytes(spec["anchors"]), trust, packet, held)
+    packet, knowledge = open_concepts(read_bytes(spec["packet"]), trust)
+    paired = open_anchors(read_bytes(spec["anchors"]), trust, packet, held)
     student = _student(spec)
     before = student.sha256
     made = ground(knowledge, paired, student.encode(_inputs(held)), _direction(spec), spec.get("seed", 0))
@@ -155,7 +156,8 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     return {**card, "head": spec["out"], "seconds": round(time.perf_counter() - started, 2)}
 
 
-def _bytes(path: str) -> bytes:
+def read_bytes(path: str) -> bytes:
+    """A packet's file; `UsageError` when it cannot be read."""
     try:
         return Path(path).read_bytes()
     except OSError as error:

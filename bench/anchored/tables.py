@@ -5,11 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.anchored import sources
-from bench.anchored.cache import encoded
 from bench.anchored.intervals import ratio
-from bench.anchored.task import Row
-from m2kt.neural.encoders import Reading
+from bench.anchored.task import OVERRULED, Row
 
 Json = dict[str, Any]
 
@@ -20,10 +17,16 @@ def static(name: str, rows: Callable[[int], Mapping[str, Row]], seeds: range) ->
     teacher = [run["teacher"].right for run in runs]
     chance = float(np.mean([run["majority"].right.mean() for run in runs]))
     table = {row: _told([run[row] for run in runs], teacher, chance) for row in runs[0]}
-    excess = max(told["accuracy"] for row, told in table.items() if row.startswith("control")) - chance
     packet, kd = table["packet"], table["kd"]
     found = {f"{name}_te": packet["te"], f"{name}_low95": packet["te_low"], f"{name}_kd_te": kd["te"]}
-    return {**found, "excess": round(excess, 4), "rows": {"seeds": len(seeds), "chance": round(chance, 4), **table}}
+    return {**found, **_excess(table, chance), "rows": {"seeds": len(seeds), "chance": round(chance, 4), **table}}
+
+
+def _excess(table: Json, floor: float) -> Json:
+    """How far the best control is above ``floor``: as a user gets it, and with refusals overruled."""
+    got = {row: told["accuracy"] for row, told in table.items() if row.startswith("control")}
+    held = [accuracy for row, accuracy in got.items() if not row.endswith(OVERRULED)]
+    return {"excess": round(max(held) - floor, 4), "excess_overruled": round(max(got.values()) - floor, 4)}
 
 
 def _told(rows: list[Row], teacher: list[Any], chance: float) -> Json:
@@ -65,46 +68,8 @@ def facts(seeds: range) -> Json:
         accuracy = round(float(np.mean([each.right.mean() for each in rows])), 4)
         table[row] = {"accuracy": accuracy, "seeds": len(rows), **found.told(), **rows[0].told}
     floor = max(table["student before"]["accuracy"], lists.chance())
-    controls = [told["accuracy"] for row, told in table.items() if row.startswith("control")]
     return {
         "facts_te": table["packet"]["mean"],
-        "excess": round(max(controls) - floor, 4),
+        **_excess(table, floor),
         "rows": {"raw_concepts": round(float(raw.mean()), 4), **lists.described(read), **table},
     }
-
-
-def encoder(seeds: range) -> Json:
-    """nDCG of the small student over the teacher's, on both tasks."""
-    from bench.anchored import retrieval
-
-    teacher = sources.minilm(Reading())
-    tasks = {"categories": retrieval.categories(), "sentences": retrieval.sentences(report=True)}
-    known = [text for task in tasks.values() for text in (*task.queries, *task.documents)]
-    public = (list(sources.words("words").items), retrieval.corpus(retrieval.SENTENCES, known))
-    states = np.concatenate([encoded(teacher, part, sources.CACHE) for part in public])
-    inputs = [text for part in public for text in part]
-    models = [retrieval.learned(teacher.tokenizer, inputs, states, seed) for seed in seeds]
-    table: Json = {"anchors": len(inputs), "activations_moved": len(inputs), "seeds": len(seeds)}
-    table["parameters"] = sum(each.numel() for each in models[0].parameters())
-    kept = []
-    for name, task in tasks.items():
-        own = [encoded(teacher, part, sources.CACHE) for part in (task.queries, task.documents)]
-        scores = [retrieval.ndcg(own[0], own[1], task.relevant)] * len(models)
-        made = [
-            retrieval.ndcg(
-                retrieval.encode(each, teacher.tokenizer, task.queries),
-                retrieval.encode(each, teacher.tokenizer, task.documents),
-                task.relevant,
-            )
-            for each in models
-        ]
-        found = ratio(made, scores)
-        table[name] = {
-            "queries": len(task.queries),
-            "documents": len(task.documents),
-            "ndcg_teacher": round(float(scores[0].mean()), 4),
-            "ndcg_student": round(float(np.mean([each.mean() for each in made])), 4),
-            "kept": found.told(),
-        }
-        kept.append(found.mean)
-    return {"encoder_ndcg_kept": round(float(np.mean(kept)), 4), "rows": table}

@@ -46,6 +46,10 @@ class Split:
     source: Source
 
 
+OVERRULED = ", overruled"
+"""Behind a control's name: the same with the student's refusal overruled."""
+
+
 @dataclass(frozen=True)
 class Row:
     """Which test items were answered rightly, and what else there is to tell."""
@@ -99,7 +103,7 @@ def measure(parts: Split, symbols: tuple[str, ...], seed: int) -> dict[str, Row]
         rows[f"packet, {direction}"] = stage.taught(sent.knowledge, direction)
     for count in COUNTS[:-1]:
         rows[f"packet, K={count}"] = stage.taught(made[count])
-    return rows | _controls(stage)
+    return rows | _controls(stage, rows["majority"])
 
 
 def _ceilings(stage: Stage) -> dict[str, Row]:
@@ -120,8 +124,20 @@ def _ceilings(stage: Stage) -> dict[str, Row]:
     return rows
 
 
-def _controls(stage: Stage) -> dict[str, Row]:
-    """Packets and anchors that must not work."""
+def _controls(stage: Stage, without: Row) -> dict[str, Row]:
+    """Packets and anchors that must not work: what a user gets of each, and what overruling a refusal would give."""
+    overruled = _overruled(stage)
+    told = {name: kept(row, without) for name, row in overruled.items()}
+    return told | {f"{name}{OVERRULED}": row for name, row in overruled.items()}
+
+
+def kept(row: Row, without: Row) -> Row:
+    """What a user gets: where the student refuses nothing is applied, so it answers as it does ``without``."""
+    return Row(without.right, row.told) if row.told["refused"] else row
+
+
+def _overruled(stage: Stage) -> dict[str, Row]:
+    """The controls, each forced on the student."""
     rng, knowledge, parts = np.random.default_rng([stage.seed, 99]), stage.sent.knowledge, stage.parts
     shuffled = replace(knowledge, emissions=rng.permutation(knowledge.emissions))
     vectors = knowledge.centroids.astype(np.float64)

@@ -45,6 +45,43 @@ def test_a_score_of_retrieval_is_that_of_its_definition():
     assert ndcg(queries, documents, both)[0] == pytest.approx((1 + 1 / np.log2(4)) / (1 + 1 / np.log2(3)))
 
 
+def test_a_refused_control_counts_as_what_a_user_gets_and_what_overruling_gives_stands_beside_it():
+    from bench.anchored.tables import static
+    from bench.anchored.task import OVERRULED, Row, kept
+
+    right, half, chance = np.ones(40, bool), np.arange(40) % 2 == 0, np.arange(40) % 4 == 0
+    without, forced = Row(chance, {}), Row(right, {"refused": 1.0})
+    assert kept(forced, without).right is chance
+    assert kept(Row(half, {"refused": 0.0}), without).right is half
+
+    def rows(_: int) -> dict[str, Row]:
+        told = {name: Row(right, {}) for name in ("teacher", "packet", "kd")} | {"majority": without}
+        return told | {"control: x": kept(forced, without), f"control: x{OVERRULED}": forced}
+
+    found = static("task", rows, range(1, 3))
+    assert found["excess"] == pytest.approx(0)
+    assert found["excess_overruled"] == pytest.approx(0.75)
+    assert found["rows"]["control: x"]["refused"] == 1
+
+
+def test_no_text_of_the_retrieval_tasks_is_among_the_anchors_and_no_choice_was_made_on_the_reports():
+    from bench.anchored.corpus import OVERLAP, phrases, runs
+    from bench.anchored.retrieval import categories, sentences, tasks
+
+    report, choices = sentences(True), sentences(False)
+    assert not set(report.queries) & set(choices.queries)
+    assert not set(categories(True).queries) & set(categories(False).queries)
+    assert all((task.relevant.any(1)).all() for each in (True, False) for task in tasks(each).values())
+    words = [f"w{number}" for number in range(50)]
+    made = phrases(words, np.random.default_rng(0))
+    assert len(set(made)) == len(made)
+    assert {len(each.split()) for each in made} == {2, 3, 4}
+    assert set(" ".join(made).split()) == set(words)
+    text = " ".join(words[: OVERLAP + 1])
+    assert len(runs(text)) == 2
+    assert runs("A, b.") == {("a", "b")}
+
+
 def fake_read() -> facts.Read:
     """Concepts of a teacher that knows every fact, in 64 dimensions."""
     number = {name: place for place, name in enumerate(facts.objects())}
