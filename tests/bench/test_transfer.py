@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from bench.te import bindings, kd, packets
+from bench.te import bindings, kd, packets, planting
 from bench.te.ablations import PRECISIONS, WEIGHS
 from bench.te.aligning import look_at_everything
 from bench.te.domain import averaged
 from bench.te.judging import asked_for, open_prompts
 from bench.te.report import page
 from bench.te.settings import EARLIER, MODELS, QUICK, REPORT
-from bench.te.summary import figures
-from examples.models.tasks import TASKS
+from bench.te.summary import bytes_to_equal, bytes_to_labels, figures, interval
+from examples.models.tasks import TASKS, uses, with_error
 from m2kt.neural.models import load
 from m2kt.packet.controls import decoded
 from student_agent.memory import ConceptMemory, Shape
@@ -72,6 +72,43 @@ def test_without_roles_no_true_binding_is_left_where_there_is_another() -> None:
         first, second = bindings.no_roles(knowledge, seed).decisions[:, 1:].tolist()
         assert first == [2, 0]  # nothing else stands before it
         assert second[0] in (0, 2)  # neither what was decided (4) nor its copy (7)
+
+
+def test_the_baseline_goes_on_for_its_patience_after_a_look_that_finds_nothing_wrong() -> None:
+    budget = kd.Kd(patience=2)
+    assert [_stops(seen, budget) for seen in ([1.0], [1.0, 1.0], [1.0, 0.9, 1.0])] == [False, False, True]
+    assert _stops([0.5, 0.6, 0.6, 0.6], budget) is False  # as good as before is no loss yet
+    assert _stops([0.5, 0.6, 0.5, 0.55], budget) is True
+
+
+def _stops(seen: list[float], budget: kd.Kd) -> bool:
+    looks = [(100 * number, each) for number, each in enumerate(seen, 1)]
+    return kd.stalled(looks, budget)
+
+
+def test_bytes_are_set_against_what_the_baseline_had_seen_when_it_was_as_good() -> None:
+    told = {"outputs": 1000, "epochs": 0.5, "looks": [[100, 0.4], [200, 0.9]], "wanted": 0.4}
+    row = {"ledger": {"bytes": 500, "anchors": 4}, "kd": told}
+    assert bytes_to_equal(row) == 500 / (1000 * 0.25 * 4 * 2)
+    assert bytes_to_labels(row) == 500 / (150_000 * 2 / 8)
+    assert bytes_to_equal({**row, "kd": {**told, "wanted": 1.0}}) == 500 / (1000 * 0.5 * 4 * 2)
+
+
+def test_an_interval_of_a_share_holds_it() -> None:
+    low, high = interval(0.9, 50)
+    assert 0.78 < low < 0.9 < high < 0.97
+    assert interval(1.0, 50)[1] == 1.0
+
+
+def test_items_of_a_planted_error_go_through_it_and_are_changed_by_it() -> None:
+    task = TASKS["listops"]
+    fact = task.world(7)
+    wrong = with_error(task, fact)
+    through, beside = planting.draw(task, fact, wrong, 60, 7)
+    assert len(through) >= 40
+    assert all(uses(task, check.prompt, wrong) for check in through)
+    assert not any(uses(task, check.prompt, wrong) for check in beside)
+    assert all(check.answer != task.answer(task.solve(check.prompt, fact)) for check in through)
 
 
 def test_pointers_made_blind_look_at_the_whole_text_alike() -> None:
