@@ -16,7 +16,7 @@ from bench.te.aligning import look_at_everything
 from bench.te.domain import averaged
 from bench.te.judging import asked_for, open_prompts
 from bench.te.report import page
-from bench.te.settings import EARLIER, MODELS, QUICK, REPORT
+from bench.te.settings import EARLIER, MODELS, QUICK, REPORT, Kd
 from bench.te.summary import bytes_to_equal, bytes_to_labels, figures, interval
 from examples.models.tasks import TASKS, uses, with_error
 from m2kt.neural.models import load
@@ -75,13 +75,13 @@ def test_without_roles_no_true_binding_is_left_where_there_is_another() -> None:
 
 
 def test_the_baseline_goes_on_for_its_patience_after_a_look_that_finds_nothing_wrong() -> None:
-    budget = kd.Kd(patience=2)
+    budget = Kd(patience=2)
     assert [_stops(seen, budget) for seen in ([1.0], [1.0, 1.0], [1.0, 0.9, 1.0])] == [False, False, True]
     assert _stops([0.5, 0.6, 0.6, 0.6], budget) is False  # as good as before is no loss yet
     assert _stops([0.5, 0.6, 0.5, 0.55], budget) is True
 
 
-def _stops(seen: list[float], budget: kd.Kd) -> bool:
+def _stops(seen: list[float], budget: Kd) -> bool:
     looks = [(100 * number, each) for number, each in enumerate(seen, 1)]
     return kd.stalled(looks, budget)
 
