@@ -104,7 +104,7 @@ def test_items_of_a_planted_error_go_through_it_and_are_changed_by_it() -> None:
     task = TASKS["listops"]
     fact = task.world(7)
     wrong = with_error(task, fact)
-    through, beside = planting.draw(task, fact, wrong, 60, 7)
+    through, beside = planting.draw(task, fact, wrong, 300, 7)
     assert len(through) >= 40
     assert all(uses(task, check.prompt, wrong) for check in through)
     assert not any(uses(task, check.prompt, wrong) for check in beside)
