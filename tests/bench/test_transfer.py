@@ -14,6 +14,7 @@ from bench.te import bindings, kd, packets, planting
 from bench.te.ablations import PRECISIONS, WEIGHS
 from bench.te.aligning import look_at_everything
 from bench.te.domain import averaged
+from bench.te.experiments import keep
 from bench.te.judging import asked_for, open_prompts
 from bench.te.report import page
 from bench.te.settings import EARLIER, MODELS, QUICK, REPORT, Kd
@@ -35,6 +36,16 @@ def test_the_kept_results_give_every_figure_and_the_page_that_is_there() -> None
     changed = RESULTS.with_name("ablations.json")
     _, text = page(rows, json.loads(changed.read_text()) if changed.exists() else ())
     assert RESULTS.with_suffix(".md").read_text() == text
+
+
+def test_kept_rows_name_no_place_of_the_machine_that_made_them(tmp_path: Path) -> None:
+    row = json.loads(RESULTS.read_text())[0]
+    row["alignment"]["packet"] |= {"memory": "/somewhere/else", "map": {"places": [[0.0, 1.0]]}}
+    keep(tmp_path, rows=[row])
+    kept = json.loads((tmp_path / "results.json").read_text())
+    assert "somewhere" not in json.dumps(kept)
+    assert kept[0]["alignment"]["packet"]["losses"] == row["alignment"]["packet"]["losses"]
+    assert "/tmp/" not in RESULTS.read_text()
 
 
 def test_a_control_that_still_knows_shows_as_excess() -> None:
