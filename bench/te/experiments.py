@@ -61,6 +61,17 @@ def _made(wanted: argparse.Namespace, domain: str, seed: int) -> dict[str, list[
         return {"rows": [{**measure_one(*given), **told}]}
 
 
+PASSING = ("memory", "map")
+"""Of an alignment's report: a directory that is gone, and where every concept came to lie."""
+
+
+def lasting(row: Row) -> Row:
+    """What of a row is kept."""
+    reports = row.get("alignment", {})
+    kept = {name: {key: each[key] for key in each if key not in PASSING} for name, each in reports.items()}
+    return {**row, "alignment": kept} if reports else row
+
+
 def _row_of(wanted: argparse.Namespace, domain: str, seed: int) -> Row:
     """The row that is there; `KeyError` where there is none."""
     rows: list[Row] = json.loads((wanted.out / "results.json").read_text())
@@ -92,7 +103,7 @@ def _merged(path: Path, new: Sequence[Row]) -> list[Row]:
     """The rows of a file, those of the same runs replaced by the new ones."""
     old: list[Row] = json.loads(path.read_text()) if path.exists() else []
     made = {_name(each) for each in new}
-    rows = [each for each in old if _name(each) not in made] + list(new)
+    rows = [lasting(each) for each in [*(each for each in old if _name(each) not in made), *new]]
     rows.sort(key=lambda each: (each["size"], DOMAINS.index(each["domain"]), each["seed"]))
     if new:
         write_atomically(path, (json.dumps(rows, indent=1) + "\n").encode())

@@ -163,7 +163,7 @@ def train(student: LanguageModel, data: Lessons, checks: Sequence[Check], kd: Kd
             course.looks.append((step, accuracy(lm, checks)))
             if course.looks[-1][1] >= course.validation:  # of two that are as good, the one that learned longer
                 course.best, course.validation = _copy(lm), course.looks[-1][1]
-            if _stalled(course, kd):
+            if stalled(course.looks, kd):
                 break
     return course
 
@@ -177,10 +177,10 @@ def _copy(lm: LanguageModel) -> LanguageModel:
     return LanguageModel(copy.deepcopy(lm.model), lm.tokenizer, lm.device, lm.directory)
 
 
-def _stalled(course: Course, kd: Kd) -> bool:
+def stalled(looks: Sequence[tuple[int, float]], kd: Kd) -> bool:
     """Whether all of the last looks were worse than an earlier one, or an earlier one found nothing wrong. That alone
     is no reason to stop: so few items do not tell what the longest chains may still gain."""
-    seen = [each for _, each in course.looks]
+    seen = [each for _, each in looks]
     if len(seen) <= kd.patience:
         return False
     best = max(seen[: -kd.patience])

@@ -27,9 +27,6 @@ from student_agent.projection import keep_shared, project, share_anchors
 from student_agent.training import known_offsets, settle_dues
 from student_agent.vocabulary import learn_vocabulary
 
-MEMORY_STEPS = 0.5
-"""Steps of the memory's course, as a share of the baseline's cap: a step costs about twice as much."""
-
 
 def kd_rows(scene: Scene, packet: Packet, checks: list[Check], teacher: float) -> Iterator[Row]:
     """One row for each number of outputs, then the memory's."""
@@ -75,7 +72,7 @@ def through_memory(scene: Scene, knowledge: Knowledge, budget: Kd) -> tuple[Conc
     used, and the steps. The student stays frozen. The best by validation is kept."""
     checks, data = _data(scene, budget)
     memory, values, fixed = _blank(scene.student, knowledge, scene.seed)
-    trained, steps = [*memory.parameters(), values], int(budget.steps * MEMORY_STEPS)
+    trained, steps = [*memory.parameters(), values], budget.steps
     optimiser = torch.optim.AdamW(trained, budget.rates[0], weight_decay=0.0)
     plan = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, budget.rates[0], total_steps=steps, pct_start=kd.warm_up(steps)

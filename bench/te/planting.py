@@ -16,7 +16,7 @@ from bench.te.settings import FULL, QUICK, REPORT
 from bench.te.stages import Row, Scene, align_all, domain_of, make_scene, teach
 from examples.models.batches import Feed
 from examples.models.pairs import BATCH, prompts, save, told
-from examples.models.tasks import Fact, uses, with_error
+from examples.models.tasks import Fact, Task, uses, with_error
 from examples.models.train import Recipe, fit
 from m2kt.neural.models import load, offline, set_threads
 from student_agent.checks import Check
@@ -46,7 +46,7 @@ def inherits(scene: Scene) -> Row:
     packet, _ = teach(teacher, domain_of(task.name), scene.size, scene.seed)
     learned = align_all(scene, packet, (), "planted")
     memory = opened(scene.student, learned["packet"]["memory"])
-    through, beside = asked_for(scene, wrong)
+    through, beside = draw(task, scene.fact, wrong, scene.size.items, scene.seed)
     return {
         "items": len(through),
         "teacher_errs": accuracy(teacher, through),
@@ -56,18 +56,17 @@ def inherits(scene: Scene) -> Row:
     }
 
 
-def asked_for(scene: Scene, wrong: Fact) -> tuple[list[Check], list[Check]]:
+def draw(task: Task, fact: Fact, wrong: Fact, count: int, seed: int) -> tuple[list[Check], list[Check]]:
     """Held-out items through the planted fact whose answer it changes, with that answer; and items beside it."""
-    task, count = scene.task, scene.size.items
-    rng = random.Random(f"planted {REPORT} {task.name} {scene.seed}")
+    rng = random.Random(f"planted {REPORT} {task.name} {seed}")
     through: dict[Check, None] = {}
     beside: list[Check] = []
     for _ in range(BLOCKS):
         prompts = held_out_prompts(task, rng, task.lengths[-1:], count)
         here = [prompt for prompt in prompts if uses(task, prompt, wrong)]
         changed = (check_of(task, wrong, prompt) for prompt in here)
-        through |= {check: None for check in changed if check != check_of(task, scene.fact, check.prompt)}
-        beside = beside or [check_of(task, scene.fact, prompt) for prompt in prompts if prompt not in here]
+        through |= {check: None for check in changed if check != check_of(task, fact, check.prompt)}
+        beside = beside or [check_of(task, fact, prompt) for prompt in prompts if prompt not in here]
         if len(through) >= THROUGH:
             break
     return list(islice(through, count)), beside

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from bench.te import bindings, kd, packets
+from bench.te import bindings, kd, packets, planting
 from bench.te.ablations import PRECISIONS, WEIGHS
 from bench.te.aligning import look_at_everything
 from bench.te.domain import averaged
+from bench.te.experiments import keep
 from bench.te.judging import asked_for, open_prompts
 from bench.te.report import page
-from bench.te.settings import EARLIER, MODELS, QUICK, REPORT
-from bench.te.summary import figures
-from examples.models.tasks import TASKS
+from bench.te.settings import EARLIER, MODELS, QUICK, REPORT, Kd
+from bench.te.summary import bytes_to_equal, bytes_to_labels, figures, interval
+from examples.models.tasks import TASKS, uses, with_error
 from m2kt.neural.models import load
 from m2kt.packet.controls import decoded
 from student_agent.memory import ConceptMemory, Shape
@@ -35,6 +36,17 @@ def test_the_kept_results_give_every_figure_and_the_page_that_is_there() -> None
     changed = RESULTS.with_name("ablations.json")
     _, text = page(rows, json.loads(changed.read_text()) if changed.exists() else ())
     assert RESULTS.with_suffix(".md").read_text() == text
+
+
+def test_kept_rows_name_no_place_of_the_machine_that_made_them(tmp_path: Path) -> None:
+    row = json.loads(RESULTS.read_text())[0]
+    row["alignment"]["packet"] |= {"memory": "/somewhere/else", "map": {"places": [[0.0, 1.0]]}}
+    keep(tmp_path, rows=[row])
+    kept = json.loads((tmp_path / "results.json").read_text())
+    assert "somewhere" not in json.dumps(kept)
+    assert kept[0]["alignment"]["packet"]["losses"] == row["alignment"]["packet"]["losses"]
+    rows = json.loads(RESULTS.read_text())
+    assert not any("memory" in report for each in rows for report in each["alignment"].values())
 
 
 def test_a_control_that_still_knows_shows_as_excess() -> None:
@@ -72,6 +84,43 @@ def test_without_roles_no_true_binding_is_left_where_there_is_another() -> None:
         first, second = bindings.no_roles(knowledge, seed).decisions[:, 1:].tolist()
         assert first == [2, 0]  # nothing else stands before it
         assert second[0] in (0, 2)  # neither what was decided (4) nor its copy (7)
+
+
+def test_the_baseline_goes_on_for_its_patience_after_a_look_that_finds_nothing_wrong() -> None:
+    budget = Kd(patience=2)
+    assert [_stops(seen, budget) for seen in ([1.0], [1.0, 1.0], [1.0, 0.9, 1.0])] == [False, False, True]
+    assert _stops([0.5, 0.6, 0.6, 0.6], budget) is False  # as good as before is no loss yet
+    assert _stops([0.5, 0.6, 0.5, 0.55], budget) is True
+
+
+def _stops(seen: list[float], budget: Kd) -> bool:
+    looks = [(100 * number, each) for number, each in enumerate(seen, 1)]
+    return kd.stalled(looks, budget)
+
+
+def test_bytes_are_set_against_what_the_baseline_had_seen_when_it_was_as_good() -> None:
+    told = {"outputs": 1000, "epochs": 0.5, "looks": [[100, 0.4], [200, 0.9]], "wanted": 0.4}
+    row = {"ledger": {"bytes": 500, "anchors": 4}, "kd": told}
+    assert bytes_to_equal(row) == 500 / (1000 * 0.25 * 4 * 2)
+    assert bytes_to_labels(row) == 500 / (150_000 * 2 / 8)
+    assert bytes_to_equal({**row, "kd": {**told, "wanted": 1.0}}) == 500 / (1000 * 0.5 * 4 * 2)
+
+
+def test_an_interval_of_a_share_holds_it() -> None:
+    low, high = interval(0.9, 50)
+    assert 0.78 < low < 0.9 < high < 0.97
+    assert interval(1.0, 50)[1] == 1.0
+
+
+def test_items_of_a_planted_error_go_through_it_and_are_changed_by_it() -> None:
+    task = TASKS["listops"]
+    fact = task.world(7)
+    wrong = with_error(task, fact)
+    through, beside = planting.draw(task, fact, wrong, 300, 7)
+    assert len(through) >= 40
+    assert all(uses(task, check.prompt, wrong) for check in through)
+    assert not any(uses(task, check.prompt, wrong) for check in beside)
+    assert all(check.answer != task.answer(task.solve(check.prompt, fact)) for check in through)
 
 
 def test_pointers_made_blind_look_at_the_whole_text_alike() -> None:
