@@ -26,7 +26,7 @@ MAX_CHARS = 1 << 20
 MAX_REPORTED = 20
 PLAIN = 2
 """Readings that are the text itself: as it stands, and without what nobody sees."""
-LEAST_WHOLE = 4
+LEAST_WHOLE = 2
 READERS: tuple[tuple[Callable[[str], Iterator[str]], Weight], ...] = (
     (secrets, Weight.FAULT),
     (personal, Weight.SUSPICION),
@@ -68,7 +68,7 @@ def said(text: str) -> Iterator[tuple[str, Weight]]:
 
 def _is_whole(text: str) -> bool:
     """Whether words stand in the text as it is: putting those together makes nothing but runs that look drawn."""
-    return sum(len(each) > 2 and is_known(each) for each in re.findall(r"[^\W\d_]+", plain(text))) >= LEAST_WHOLE
+    return sum(len(each) > 3 and is_known(each) for each in re.findall(r"[^\W\d_]+", plain(text))) >= LEAST_WHOLE
 
 
 def texts_of(packet: Packet) -> Iterator[tuple[str, str]]:
