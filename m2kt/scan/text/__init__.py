@@ -18,7 +18,6 @@ from m2kt.scan.text.learned import learned
 from m2kt.scan.text.normal import plain, readings
 from m2kt.scan.text.personal import personal
 from m2kt.scan.text.secrets import UNKNOWN_FORM, secrets
-from m2kt.scan.text.vocabulary import is_known
 from m2kt.scan.verdict import Finding, Weight
 
 MAX_CHARS = 1 << 20
@@ -68,7 +67,7 @@ def said(text: str) -> Iterator[tuple[str, Weight]]:
 
 def _is_whole(text: str) -> bool:
     """Whether words stand in the text as it is: putting those together makes nothing but runs that look drawn."""
-    return sum(len(each) > 3 and is_known(each) for each in re.findall(r"[^\W\d_]+", plain(text))) >= LEAST_WHOLE
+    return len(re.findall(r"(?<!\S)[^\W\d_]{4,}(?=[.,:;!?]?(?:\s|$))", plain(text))) >= LEAST_WHOLE
 
 
 def texts_of(packet: Packet) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,6 @@ units, cells and genes, pronunciations, and full-width letters in East Asian tex
 
 import re
 import unicodedata
-from collections import Counter
 from functools import lru_cache
 from itertools import pairwise
 
@@ -126,8 +125,3 @@ def _kind(character: str) -> str:
         plain = unicodedata.normalize("NFD", character)[0].isascii() or not latin
         return "latin" if plain or character in "øØłŁđĐħıæÆœŒßþðŋəƏŧ" else "phonetic"
     return "double" if latin else "other"
-
-
-def scripts(text: str) -> Counter[str]:
-    """How many letters of each kind; for tests."""
-    return Counter(map(_kind, text))
