@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - lists of texts
 # fmt: off
 """More honest texts, as they stand in packets and in what models are trained and tested on: names, notes, templates,
 symbols, exercises, notices, history. Slots: `bench.everyday_texts`."""

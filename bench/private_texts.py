@@ -1,5 +1,5 @@
-"""What the classifiers of secrets, of personal data and of instructions are trained on: frames filled in, each text with
-the frame that it came from, so that whole frames can be held out."""
+"""What the classifiers of secrets, of personal data and of instructions are trained on: frames filled in, each text
+with the frame that it came from, so that whole frames can be held out."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence

@@ -48,7 +48,7 @@ def texts(subject: Subject) -> Iterator[Finding]:
 
 
 def hits(text: str) -> Iterator[tuple[str, Weight]]:
-    """That the text is in a disguise, and what the readers find in it and in everything that it may be a disguise of."""
+    """That a text is in a disguise, and what the readers find in it and in all that it may be a disguise of."""
     yield from ((what, Weight.SUSPICION) for what in concealments(text))
     yield from said(text)
 

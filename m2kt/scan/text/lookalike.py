@@ -55,7 +55,7 @@ def _is_formula(word: str) -> bool:
     return (
         bool(foreign)
         and set(foreign) <= _SYMBOLS
-        and (len(bare) < 3 or all(each.isupper() for each in bare) or len(foreign) < 2 and not bare[0].islower())
+        and (len(bare) < 3 or all(each.isupper() for each in bare) or (len(foreign) < 2 and not bare[0].islower()))
     )
 
 
@@ -108,8 +108,8 @@ def _is_odd(character: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _kind(character: str) -> str:
-    """``latin`` (whatever languages write), ``styled``, ``phonetic``, ``double`` (another script's look-alike), ``other``
-    (another script's own letter), or nothing for signs."""
+    """``latin`` (whatever languages write), ``styled``, ``phonetic``, ``double`` (another script's look-alike),
+    ``other`` (another script's own letter), or nothing for signs."""
     seen, name = shown(character), unicodedata.name(character, "")
     latin = len(seen) == 1 and seen.isascii() and seen.isalpha()
     compatible = unicodedata.decomposition(character).startswith("<")
