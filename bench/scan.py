@@ -3,8 +3,9 @@
 `python -m bench.scan --json` judges teacher B by the thresholds that stand in `m2kt.scan.policy`;
 `python -m bench.scan --freeze --honest 120` prints those that teacher A's honest packets give. Nothing of the class
 ``direction`` was looked at when they were chosen. ``--world FOLDER`` judges the teachers of another world, which
-`python -m examples.models.make --seed N --out FOLDER --only teacher --bare` (and ``second``) makes. Of world-11's honest packets one thing was, long ago: their logit margins
-were flagged while classes were pooled, so that margins are taken within a class. B is no untouched test.
+`python -m examples.models.make --seed N --out FOLDER --only teacher --bare` (and ``second``) makes. Of world-11's
+honest packets one thing was, long ago: their logit margins were flagged while classes were pooled, so that margins are
+taken within a class. That world is no untouched test; one of a new seed is, once.
 """
 
 import argparse
