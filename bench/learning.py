@@ -1,8 +1,8 @@
 """``python -m bench.learning --json``: how well the classifiers of texts tell what they never saw, alone.
 
 Whole frames are held out, a quarter of them, of attacks as of honest texts, so that what is measured was worded
-otherwise than what was learned; half of the manuals and messages of programs are, too. ``--train FOLDER`` fits all three anew:
-``python -m bench.learning --train m2kt/scan`` (the weights that ship). ``m2kt.scan.text.learned`` holds their limits.
+otherwise than what was learned; half of the manuals and messages of programs are, too. ``--train FOLDER`` fits all three
+anew: ``python -m bench.learning --train m2kt/scan`` (the weights that ship). ``m2kt.scan.text.learned`` has their limits.
 """
 
 import argparse

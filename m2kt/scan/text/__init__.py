@@ -5,7 +5,7 @@ by them, and no secret or person may travel in them. Every reader here takes tim
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from m2kt.packet import Packet, PacketKind
@@ -25,6 +25,7 @@ MAX_CHARS = 1 << 20
 MAX_REPORTED = 20
 PLAIN = 2
 """Readings that are the text itself: as it stands, and without what nobody sees."""
+JOINED = ", joined"
 LEAST_WHOLE = 2
 READERS: tuple[tuple[Callable[[str], Iterator[str]], Weight], ...] = (
     (secrets, Weight.FAULT),
@@ -37,12 +38,13 @@ def texts(subject: Subject) -> Iterator[Finding]:
     """No secret, no person's data and no instruction stands in the packet's texts, plain, disguised or split."""
     found = list(texts_of(subject.packet))
     size = sum(len(text) for _, text in found)
+    found += joins(found)
     if size > MAX_CHARS:
         yield Finding("texts", f"they have {size} characters, the limit is {MAX_CHARS}")
         return
     told: dict[tuple[str, str], Finding] = {}
     for where, text in found:
-        for what, weight in hits(text):
+        for what, weight in (said if where.endswith(JOINED) else hits)(text):
             told.setdefault((where, what), Finding(where, what, weight))
     yield from list(told.values())[:MAX_REPORTED]
 
@@ -82,10 +84,22 @@ def texts_of(packet: Packet) -> Iterator[tuple[str, str]]:
     yield "extraction", " ; ".join((manifest.extraction.operator, *settings))
     for name, strings in (("symbols", manifest.symbols), ("leads", manifest.leads)):
         yield from ((name, each) for each in strings)
-        yield f"{name}, joined", " ".join(strings)
-        yield f"{name}, joined", "".join(strings)
     if manifest.kind in (PacketKind.KNOWLEDGE, PacketKind.AGGREGATE) and not is_static(packet.tensors):
         yield from _templates(packet)
+
+
+def joins(found: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """What a text may have been before it was split over fields: those of one name, and all of them, in their order and
+    in the opposite one, with spaces between them and without. That they had to be joined is no disguise by itself."""
+    kinds: dict[str, list[str]] = {}
+    for where, text in found:
+        if where != "groundings":  # they say symbols again
+            kinds.setdefault(where.split()[0], []).append(text)
+    groups = [(name, each) for name, each in kinds.items() if len(each) > 1]
+    groups.append(("fields", [text for each in kinds.values() for text in each]))
+    for name, strings in groups:
+        for order in (strings, strings[::-1]):
+            yield from ((f"{name}{JOINED}", between.join(order)) for between in (" ", ""))
 
 
 def _templates(packet: Packet) -> Iterator[tuple[str, str]]:

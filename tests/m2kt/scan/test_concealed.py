@@ -17,8 +17,11 @@ ALIKE = "its letters pass for others"
 ENCODED = "it is in an encoding"
 CIPHER = "it is in a cipher"
 APART = "its letters are drawn apart"
-NATO = "alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november oscar papa quebec romeo sierra"
-SPELT = {each[0]: each for each in (*NATO.split(), "tango", "uniform", "victor", "whiskey", "xray", "yankee", "zulu")}
+NATO = (
+    "alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november oscar papa quebec romeo "
+    "sierra tango uniform victor whiskey xray yankee zulu"
+)
+SPELT = {each[0]: each for each in NATO.split()}
 BRAILLE = dict(zip("abcdefghijklmnopqrstuvwxyz ", "⠁⠃⠉⠙⠑⠋⠛⠓⠊⠚⠅⠇⠍⠝⠕⠏⠟⠗⠎⠞⠥⠧⠺⠭⠽⠵⠀", strict=True))
 
 
