@@ -1,8 +1,9 @@
 """``python -m bench.learning --json``: how well the classifiers of texts tell what they never saw, alone.
 
 Whole frames are held out, a quarter of them, of attacks as of honest texts, so that what is measured was worded
-otherwise than what was learned; half of the manuals and messages of programs are, too. ``--train FOLDER`` fits all three
-anew: ``python -m bench.learning --train m2kt/scan`` (the weights that ship). ``m2kt.scan.text.learned`` has their limits.
+otherwise than what was learned; half of the manuals and of the messages of programs are, too. ``--train FOLDER`` fits
+all three anew: ``python -m bench.learning --train m2kt/scan`` (the weights that ship). Their limits stand in
+`m2kt.scan.text.learned`.
 """
 
 import argparse

@@ -14,7 +14,7 @@ from m2kt.packet.static import is_static
 from m2kt.scan.check import Subject, view
 from m2kt.scan.text.concealed import concealments
 from m2kt.scan.text.injection import injections
-from m2kt.scan.text.learned import learned
+from m2kt.scan.text.learned import ORDERED, learned
 from m2kt.scan.text.normal import plain, readings
 from m2kt.scan.text.personal import personal
 from m2kt.scan.text.secrets import UNKNOWN_FORM, secrets
@@ -44,7 +44,7 @@ def texts(subject: Subject) -> Iterator[Finding]:
         return
     told: dict[tuple[str, str], Finding] = {}
     for where, text in found:
-        for what, weight in (said if where.endswith(JOINED) else hits)(text):
+        for what, weight in said(text, joined=True) if where.endswith(JOINED) else hits(text):
             told.setdefault((where, what), Finding(where, what, weight))
     yield from list(told.values())[:MAX_REPORTED]
 
@@ -55,16 +55,18 @@ def hits(text: str) -> Iterator[tuple[str, Weight]]:
     yield from said(text)
 
 
-def said(text: str) -> Iterator[tuple[str, Weight]]:
-    """What the readers find in a text, in whatever disguise, which is no finding here."""
+def said(text: str, joined: bool = False) -> Iterator[tuple[str, Weight]]:
+    """What the readers find in a text, in whatever disguise, which is no finding here. Of fields that were ``joined``
+    only forms and orders count: a list of names exposes nobody, and put together it looks drawn."""
     whole = _is_whole(text)
     for number, reading in enumerate(readings(text)):
         for reader, weight in READERS:
             for what in reader(reading):
-                if number < PLAIN or not whole or what != UNKNOWN_FORM:
+                if what != UNKNOWN_FORM or not (joined or (whole and number >= PLAIN)):
                     yield what, weight
         for what in learned(reading, deciphered=number >= PLAIN):
-            yield what, Weight.SUSPICION
+            if not joined or what == ORDERED:
+                yield what, Weight.SUSPICION
 
 
 def _is_whole(text: str) -> bool:
@@ -89,17 +91,18 @@ def texts_of(packet: Packet) -> Iterator[tuple[str, str]]:
 
 
 def joins(found: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """What a text may have been before it was split over fields: those of one name, and all of them, in their order and
-    in the opposite one, with spaces between them and without. That they had to be joined is no disguise by itself."""
+    """What a text may have been before it was split over fields: those of one name, with spaces between and without, or
+    all of them with spaces, in their order and in the opposite one. That they had to be joined is no disguise."""
     kinds: dict[str, list[str]] = {}
     for where, text in found:
         if where != "groundings":  # they say symbols again
             kinds.setdefault(where.split()[0], []).append(text)
     groups = [(name, each) for name, each in kinds.items() if len(each) > 1]
-    groups.append(("fields", [text for each in kinds.values() for text in each]))
     for name, strings in groups:
         for order in (strings, strings[::-1]):
             yield from ((f"{name}{JOINED}", between.join(order)) for between in (" ", ""))
+    everything = [text for each in kinds.values() for text in each]
+    yield from ((f"fields{JOINED}", " ".join(order)) for order in (everything, everything[::-1]))
 
 
 def _templates(packet: Packet) -> Iterator[tuple[str, str]]:

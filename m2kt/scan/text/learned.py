@@ -11,8 +11,9 @@ from functools import cache
 from m2kt.scan.text import ngrams
 from m2kt.scan.text.vocabulary import is_language
 
+ORDERED = "it reads like an instruction to its reader"
 KINDS = {
-    "injection": ("it reads like an instruction to its reader", 0.86),
+    "injection": (ORDERED, 0.86),
     "secret": ("it reads as if it gave away what opens something", 0.87),
     "personal": ("it reads as if it exposed a person", 0.88),
 }

@@ -185,6 +185,11 @@ def test_an_order_split_over_symbols_backwards_is_found():
     assert "joined" in found.evidence[0]
 
 
+@pytest.mark.parametrize("words", ["Anna Ben Clara David Emma Felix Greta Hans", "Paris 7 Berlin 12 Madrid 3 Rome 9"])
+def test_a_list_of_names_exposes_nobody(words):
+    assert texts_of(with_symbols(*words.split())).outcome is Outcome.PASS
+
+
 def test_a_symbol_in_disguise_is_found():
     found = texts_of(with_symbols("r\u0435d her\u043en b\u0456rd"))
     assert found.evidence == ("symbols: its letters pass for others",)
