@@ -13,7 +13,7 @@ from m2kt.agent.child import progress
 from m2kt.errors import UsageError
 from m2kt.neural.decode import by_length
 from m2kt.neural.forward import batched, in_batches
-from m2kt.neural.models import load, offline, pick_device, set_threads
+from m2kt.neural.models import LanguageModel, load, offline, pick_device, set_threads
 from student_agent.activation import State
 from student_agent.aligned import AlignedStudent
 from student_agent.artifact import load_student
@@ -26,6 +26,7 @@ OPTIONAL = (
     "memories",
     "beside",
     "replaced",
+    "others",
     "state",
     "general",
     "part",
@@ -52,28 +53,60 @@ class Behaviour:
 def run(spec: dict[str, Any]) -> dict[str, Any]:
     """Spec: ``model`` directory, ``checks`` file; optional ``memories`` (directories), ``state`` (its active memories),
     ``beside`` (memories in force both before and after), ``replaced`` (memories that the new ones take the place of:
-    how the student does with them is told too), ``general`` text file, ``part`` (decide, report or
+    how the student does with them is told too), ``others`` (name to memories: sets that are tried instead, each against
+    the same *before*, told under ``others``), ``general`` text file, ``part`` (decide, report or
     all), ``device``, ``threads``, ``max_new_tokens``, ``confidence``. Without memories only *before* is told.
     """
     check_spec(spec, REQUIRED, OPTIONAL)
     offline()
     set_threads(spec.get("threads"))
-    checks = read_checks(Path(spec["checks"]), spec.get("part", "all"))
-    general = read_sentences(Path(spec["general"])) if spec.get("general") else []
-    lm = load(spec["model"], pick_device(spec.get("device", "auto")))
-    longest = int(spec.get("max_new_tokens", 96))
-    beside = [Path(each) for each in spec.get("beside", ())]
-    before = behave(load_student(lm, beside), checks, general, longest, "student before")
-    result = {"items": len(checks), "device": str(lm.device), **_told("before", checks, before)}
+    trial = _trial(spec)
+    before = trial.behave([], "student before")
+    result = {"items": len(trial.checks), "device": str(trial.lm.device), **_told("before", trial.checks, before)}
     directories = [Path(each) for each in spec.get("memories", ())]
     directories += State(Path(spec["state"])).memories() if spec.get("state") else []
-    if not directories:
-        return result
-    if spec.get("replaced"):
-        older = load_student(lm, [*beside, *map(Path, spec["replaced"])])
-        result |= _told("replaced", checks, behave(older, checks, general, longest, "older version"))
-    after = behave(load_student(lm, [*beside, *directories]), checks, general, longest, "student after")
-    return {**result, **_told("after", checks, after), **compare(before, after, float(spec.get("confidence", 0.95)))}
+    if spec.get("replaced") and directories:
+        older = trial.behave(list(map(Path, spec["replaced"])), "older version")
+        result |= _told("replaced", trial.checks, older)
+    if directories:
+        result |= trial.compared(before, directories, "student after")
+    if spec.get("others"):
+        sets = {name: list(map(Path, memories)) for name, memories in spec["others"].items()}
+        result["others"] = {name: trial.compared(before, memories, name) for name, memories in sets.items()}
+    return result
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One student, one set of checks; which memories it uses varies."""
+
+    lm: LanguageModel
+    checks: list[Check]
+    general: list[str]
+    beside: list[Path]
+    longest: int
+    confidence: float
+
+    def behave(self, memories: list[Path], step: str) -> Behaviour:
+        """With ``memories`` beside those that are always in force."""
+        student = load_student(self.lm, [*self.beside, *memories])
+        return behave(student, self.checks, self.general, self.longest, step)
+
+    def compared(self, before: Behaviour, memories: list[Path], step: str) -> dict[str, Any]:
+        """How it did with ``memories``, against ``before``."""
+        after = self.behave(memories, step)
+        return {**_told("after", self.checks, after), **compare(before, after, self.confidence)}
+
+
+def _trial(spec: dict[str, Any]) -> Trial:
+    return Trial(
+        checks=read_checks(Path(spec["checks"]), spec.get("part", "all")),
+        general=read_sentences(Path(spec["general"])) if spec.get("general") else [],
+        lm=load(spec["model"], pick_device(spec.get("device", "auto"))),
+        beside=[Path(each) for each in spec.get("beside", ())],
+        longest=int(spec.get("max_new_tokens", 96)),
+        confidence=float(spec.get("confidence", 0.95)),
+    )
 
 
 def behave(

@@ -131,21 +131,21 @@ class Demo:
         return outcome, alignments
 
     def _verify(self, controls: Sequence[str]) -> dict[str, Json]:
-        """Everybody answers the half of the sealed checks that nothing was decided on."""
-        jobs: dict[str, Json] = {"teacher": {"model": str(self._settings.teacher)}}
-        student = {"model": str(self._settings.student), "general": str(self._settings.general)}
-        jobs["student"] = {**student, "state": str(self._settings.state)}
-        for name in controls:
-            jobs[name] = {"model": str(self._settings.student), "memories": [str(self._control_memory(name))]}
+        """Everybody answers the half of the sealed checks that nothing was decided on: the teacher in one process;
+        in another the student, with the packet's memory and with each control's."""
         common = {"checks": str(self._settings.checks), "part": "report", "threads": 1, "device": self._settings.device}
+        student = {
+            "model": str(self._settings.student),
+            "general": str(self._settings.general),
+            "state": str(self._settings.state),
+            "others": {name: [str(self._control_memory(name))] for name in controls},
+        }
         says = "teacher, student and controls answer the checks kept for the report"
         with self._steps.step("measure", says) as show, ThreadPoolExecutor(self._settings.workers) as pool:
-            shows = {name: show if name == "student" else _silent for name in jobs}  # one set of bars, not five
-            futures = {
-                name: pool.submit(self._child, "student_agent", "verify", {**spec, **common}, shows[name])
-                for name, spec in jobs.items()
-            }
-            return {name: future.result() for name, future in futures.items()}
+            taught = pool.submit(self._child, "student_agent", "verify", {**student, **common}, show)
+            teacher = {"model": str(self._settings.teacher), **common}
+            verdicts = {"teacher": self._child("student_agent", "verify", teacher), "student": taught.result()}
+            return {**verdicts, **verdicts["student"]["others"]}
 
     def _revoke(self, packet_id: str) -> None:
         with self._steps.step("revoke", "the packet is revoked; the student obeys the recall"):

@@ -27,7 +27,10 @@ def small_models(directory: Path) -> Path:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Settings]:
     root = tmp_path_factory.mktemp("demo")
-    settings = Settings(root=root / "demo", models=small_models(root / "models"), probes=6000, steps=60)
+    fewer = {"swap": {"chains": 24}}
+    settings = Settings(
+        root=root / "demo", models=small_models(root / "models"), probes=5000, extraction=fewer, steps=60
+    )
     settings.root.mkdir()
     return run(settings, Console(quiet=True)), settings
 

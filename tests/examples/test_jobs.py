@@ -12,7 +12,7 @@ from m2kt.signing import TrustStore
 from m2kt.signing.keys import load_private, load_public
 from tests.models import EXAMPLES
 
-SETTINGS = {"probes": 800, "least_chains": 8, "least_support": 2}
+SETTINGS = {"probes": 800, "least_chains": 8, "least_support": 2, "swap": {"chains": 32}}
 
 
 @pytest.fixture(scope="module")

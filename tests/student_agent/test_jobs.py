@@ -145,6 +145,14 @@ def test_what_is_in_force_already_counts_on_both_sides(behaviour_spec: Spec, mem
     assert (found["accuracy_before"], found["gained"], found["lost"]) == (1.0, 0, 0)
 
 
+def test_other_memories_are_told_against_the_same_before(behaviour_spec: Spec, memory_directory: Path) -> None:
+    alone = verify.run(behaviour_spec)
+    found = verify.run({**behaviour_spec, "memories": [], "others": {"this": [str(memory_directory)], "none": []}})
+    assert "accuracy_after" not in found
+    assert found["others"]["this"] == {key: alone[key] for key in found["others"]["this"]}
+    assert (found["others"]["none"]["accuracy_after"], found["others"]["none"]["gained"]) == (0.0, 0)
+
+
 def test_without_memories_only_the_student_is_told(behaviour_spec: Spec) -> None:
     del behaviour_spec["memories"]
     found = verify.run(behaviour_spec)

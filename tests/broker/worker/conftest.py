@@ -21,7 +21,7 @@ from m2kt.dev import alembic
 from m2kt.signing.keys import write_private
 from tests.broker.conftest import Keys
 
-LEASE = 2.0
+LEASE = 4.0
 
 
 @pytest.fixture(scope="session")

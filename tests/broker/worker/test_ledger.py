@@ -187,12 +187,12 @@ def test_a_bell_survives_a_savepoint_that_rolls_back(live):
 
 def test_the_sweep_leaves_alone_what_is_just_being_finished_and_what_was_renewed_meanwhile(live, ledger):
     finishing, renewed = ledger.submit(), ledger.submit()
-    held = [ledger.claim(seconds=2) for _ in range(2)]
+    held = [ledger.claim(seconds=4) for _ in range(2)]
     assert [each.id for each in held] == [finishing, renewed]
     with live.begin() as session:
         jobs.succeed(session, held[0], {})
         jobs.renew(session, held[1], 30)
-        time.sleep(2.2)  # past the leases that the rows still show to everybody else
+        time.sleep(4.2)  # past the leases that the rows still show to everybody else
         assert ledger.sweep() == []
     assert (ledger.state(finishing), ledger.state(renewed)) == ("succeeded", "running")
     assert ledger.sweep() == []
@@ -265,5 +265,5 @@ def test_an_order_that_needs_a_job_which_is_just_ending_does_not_wait_for_ever(l
         thread.start()
         time.sleep(0.5)  # the finish has its snapshot, and waits for the row that we hold
         assert thread.is_alive()
-    thread.join(10)
+    thread.join(60)
     assert (ledger.state(first), ledger.get(second).waits_for) == ("succeeded", 0)

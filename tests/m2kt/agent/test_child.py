@@ -313,7 +313,7 @@ def test_a_child_leaves_when_its_parent_falls_silent(run: Run) -> None:
 
 
 def test_a_child_works_on_as_long_as_its_parent_beats(run: Run) -> None:
-    lifeline, done = Lifeline(0.5), threading.Event()
+    lifeline, done = Lifeline(2.0), threading.Event()
 
     def beat() -> None:
         while not done.wait(0.1):
@@ -322,7 +322,7 @@ def test_a_child_works_on_as_long_as_its_parent_beats(run: Run) -> None:
     thread = threading.Thread(target=beat)
     thread.start()
     try:
-        assert run("time.sleep(1.5)\nreturn {'ok': 1}", lifeline=lifeline) == {"ok": 1}
+        assert run("time.sleep(3)\nreturn {'ok': 1}", lifeline=lifeline) == {"ok": 1}
     finally:
         done.set()
         thread.join()

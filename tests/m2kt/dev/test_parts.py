@@ -26,7 +26,7 @@ time.sleep(60)
 """
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -37,7 +37,7 @@ def python(tmp_path: Path, code: str, **env: str) -> int:
     return spawn([sys.executable, "-c", code], env, tmp_path / "log")
 
 
-def fake(tmp_path: Path, code: str, start_seconds: float = 10.0) -> Service:
+def fake(tmp_path: Path, code: str, start_seconds: float = 60.0) -> Service:
     layout = Layout(tmp_path)
     layout.claim()
     layout.prepare()
@@ -116,7 +116,7 @@ def test_a_lock_whose_file_was_removed_is_taken_on_the_new_file(tmp_path: Path) 
         waiting.start()
         time.sleep(0.1)
         path.unlink()
-    waiting.join(10)
+    waiting.join(60)
     assert entered.is_set()
 
 

@@ -41,7 +41,7 @@ def kill(pid: int) -> None:
 
 
 def ready(addresses: Addresses) -> bool:
-    connection = http.client.HTTPConnection(urlsplit(addresses.broker_url or "").netloc, timeout=5)
+    connection = http.client.HTTPConnection(urlsplit(addresses.broker_url or "").netloc, timeout=60)
     connection.request("GET", "/readyz")
     status = connection.getresponse().status
     connection.close()

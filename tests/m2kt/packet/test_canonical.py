@@ -98,10 +98,10 @@ def test_size_is_checked_first() -> None:
 
 @pytest.mark.parametrize("data", [b'{"' + b'\\"' * 1_000_000, b'{"a":' + b'"a' * 1_000_000, b"\\" * 2_000_000])
 def test_hostile_text_takes_linear_time(data: bytes) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ManifestError):
         loads(data)
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 10  # quadratic would be hours
 
 
 @pytest.mark.parametrize("value", [1.5, float("nan"), 2**53, "\ud800", "a\x00", {1: 2}, {"a": b"x"}, {"a": {1, 2}}])

@@ -36,23 +36,23 @@ def test_a_scan_ends_with_its_worker(packet: Path) -> None:
         assert scan.poll() is None
         assert scan.stdin
         scan.stdin.close()
-        assert scan.wait(10) == 128 + signal.SIGTERM
+        assert scan.wait(60) == 128 + signal.SIGTERM
 
 
 def test_a_scan_gets_no_more_memory_than_it_was_given(packet: Path) -> None:
     with start(packet, "bytearray(2 << 30)", M2KT_SCAN_MEMORY_MIB="1024") as scan:
-        _, said = scan.communicate(timeout=20)
+        _, said = scan.communicate(timeout=60)
     assert scan.returncode == 1
     assert b"MemoryError" in said
 
 
 def test_the_kernel_ends_a_scan_that_burns_time(packet: Path) -> None:
     with start(packet, "[None for _ in iter(int, 1)]", M2KT_SCAN_SECONDS="1") as scan:
-        assert scan.wait(30) in (-signal.SIGKILL, -signal.SIGXCPU)
+        assert scan.wait(60) in (-signal.SIGKILL, -signal.SIGXCPU)
 
 
 def test_a_scan_opens_no_more_files_than_it_was_given(packet: Path) -> None:
     with start(packet, "[open('/dev/null') for _ in range(100)]", M2KT_SCAN_FILES="64") as scan:
-        _, said = scan.communicate(timeout=20)
+        _, said = scan.communicate(timeout=60)
     assert scan.returncode == 2, "no verdict, so nothing is cleared"
     assert b"Too many open files" in said
