@@ -92,14 +92,16 @@ def texts_of(packet: Packet) -> Iterator[tuple[str, str]]:
 
 def joins(found: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """What a text may have been before it was split over fields: those of one name, with spaces between and without, or
-    all of them with spaces, in their order and in the opposite one. That they had to be joined is no disguise."""
+    all of them with spaces, in their order and in the opposite one. Templates are long, and are joined once. That they
+    had to be joined is no disguise."""
     kinds: dict[str, list[str]] = {}
     for where, text in found:
         if where != "groundings":  # they say symbols again
             kinds.setdefault(where.split()[0], []).append(text)
-    groups = [(name, each) for name, each in kinds.items() if len(each) > 1]
-    for name, strings in groups:
-        for order in (strings, strings[::-1]):
+    if templates := kinds.pop("template", None):
+        yield f"template{JOINED}", " ".join(templates)
+    for name, strings in kinds.items():
+        for order in (strings, strings[::-1]) if len(strings) > 1 else ():
             yield from ((f"{name}{JOINED}", between.join(order)) for between in (" ", ""))
     everything = [text for each in kinds.values() for text in each]
     yield from ((f"fields{JOINED}", " ".join(order)) for order in (everything, everything[::-1]))
