@@ -1,7 +1,7 @@
 # ruff: noqa: E501 - lists of texts
 # fmt: off
-"""Honest texts that use the words of secrets, of persons and of orders, for the classifiers of `bench.privacy` and
-`bench.injection`: packets' names and notes, model cards, errors, recipes, news, history, medicine, stories, manuals."""
+"""Honest texts that use the words of secrets, of persons and of orders, for the classifiers of `bench.learning`:
+packets' names and notes, model cards, errors, recipes, news, history, medicine, stories, manuals."""
 
 from collections.abc import Mapping
 

@@ -1,12 +1,12 @@
 # ruff: noqa: E501 - lists of texts
 # fmt: off
-"""What the classifier of instructions is trained on. Written for this repository; nothing of `bench.payloads` or of any
+"""What the classifier of instructions is trained on, beside `bench.injection_frames`. Written for this repository; nothing of `bench.payloads` or of any
 blind set is in it.
 
 A small grammar: kinds of instruction that somebody might leave in a text for a machine or a reviewer that reads it, with
-the ways of saying each. ``{name}`` stands for one of the list of that name. Honest texts are half of `bench.payloads`'s
-(paragraphs of manuals), the lines of the licence and of the examples, and sentences made of the same words as the
-instructions: descriptions, questions, manuals that say "ignore" and "system".
+the ways of saying each. ``{name}`` stands for one of the list of that name. Its honest texts are made of the same words as
+the instructions: descriptions, questions, manuals that say "ignore" and "system"; `bench.private_texts` has others.
+`training` is what `bench.vocabulary` counts words in.
 """
 
 import random

@@ -11,15 +11,16 @@ from pathlib import Path
 
 LOCALES = Path("/usr/share/locale")
 LANGUAGES = (
-    "de fr es it pt_BR nl pl cs sk hu ro hr sl bg sv nb da fi tr el ru uk vi id zh_CN ja ko ar he hi sr lt lv et ca fa th"
-).split()
+    "de fr es it pt_BR nl pl cs sk hu ro hr sl bg sv nb da fi tr el ru uk vi id zh_CN ja ko ar he hi sr lt lv et ca fa "
+    "th"
+)
 SEED, PER_LANGUAGE = 5, 150
 SHORTEST, LONGEST = 15, 400
 
 
 def messages(part: int, parts: int = 2) -> list[str]:
     """Every ``parts``-th message: one share trains, the others judge."""
-    return [each for language in LANGUAGES for each in _drawn(language)][part::parts]
+    return [each for language in LANGUAGES.split() for each in _drawn(language)][part::parts]
 
 
 def _drawn(language: str) -> list[str]:

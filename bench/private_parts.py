@@ -11,13 +11,18 @@ from bench.grammar import Parts
 
 SEED, DRAWN = 11, 160
 
-FIRST = "Anna Maria Sofia Jan Piotr Ewa Klaus Heike Jürgen Sabine Luc Amélie Benoît Chloé Carlos Lucía Javier Inés Giulia Marco Chiara Paolo João Beatriz Rui Femke Daan Sanne Bram Lars Ingrid Björn Astrid Mikko Aino Eero Katja Ivan Olga Dmitri Svetlana Zoltán Ágnes Bence Réka Ion Elena Mihai Ioana Mehmet Ayşe Emre Zeynep Nikos Eleni Yiannis Dragana Milan Jelena Ahmed Fatima Omar Leila Priya Arjun Ananya Rahul Wei Mei Hiroshi Yuki Minho Jisoo Nguyen Linh Kwame Ama Chidi Ngozi Thabo Lerato Liam Emma Noah Olivia Ethan Grace Harriet Oscar Rosalind Clement Edith Percy Winifred Alasdair Morag Siobhán Declan Rhys Cerys Beatrix Cornelius Delphine Ottilie Hester Barnaby Imogen Tobias Freya Casper Agnes Ludwig Greta Wolfgang Renate Mr Mrs Ms Dr Señora Frau Herr Madame Monsieur Signora".split()
-LAST = "Kowalski Nowak Müller Schmidt Fischer Wagner Dubois Lefèvre Moreau García Fernández Romero Rossi Bianchi Ricci Silva Pereira Carvalho Jansen Bakker Visser Eriksson Lindqvist Hansen Larsen Virtanen Korhonen Ivanov Petrova Sokolov Nagy Horváth Szabó Popescu Ionescu Yılmaz Demir Papadopoulos Georgiou Jovanović Nikolić Haddad Mansour Sharma Patel Iyer Chen Wang Tanaka Suzuki Kim Park Tran Okafor Adeyemi Mensah Dlamini Smith Carter Whitfield Ashdown Penrose Thackeray Holloway Marlowe Fairweather Pemberton Winterbourne Oakley Hargreaves Lockwood Sinclair MacLeod O'Brien Gallagher Llewellyn Brightwater Ravenscroft Underhill Blackthorn Featherstone Greenhalgh Quillfeather Strand Lövgren Halvorsen Brandt Zimmermann Vogel Hoffmann".split()
-PLACES = "Leeds Cork Ghent Lyon Turin Porto Graz Łódź Brno Szeged Cluj Varna Izmir Patras Tampere Uppsala Bergen Aarhus Utrecht Zwolle Kassel Rostock Girona Vigo Coimbra Osaka Pune Lagos Durban Perth Dunedin Halifax Duluth Tucson Boise Omaha Fresno Galway Swansea Truro Whitby Inverness Bath Norwich Hull Lausanne Basel Innsbruck Trieste Bari".split()
-STREETS = "Acacia Maple Willow Church Mill Station Victoria Park Linden Orchard Harbour Chapel Castle Meadow Alder Copse Priory Juniper Elm Quarry Bridge Hazel".split()
-WORDS = "maple harbor otter violet copper lantern thistle marble falcon cedar willow amber raven pepper saffron cobalt meadow ember winter tulip badger sparrow velvet granite juniper walnut pebble heron comet basil quartz bramble anchor crimson teapot mustard glacier pelican rhubarb cinder orchid lobster marigold herring plum walrus daisy tango mango butter pickle rocket zebra blanket sugar candle mirror".split()
-ILLS = "diabetes|epilepsy|asthma|breast cancer|leukaemia|HIV|hepatitis C|bipolar disorder|schizophrenia|depression|an eating disorder|multiple sclerosis|Parkinson's|dementia|Crohn's disease|cystic fibrosis|a miscarriage|an abortion|alcoholism|a heroin addiction|panic attacks|PTSD|a stroke|tuberculosis|syphilis|gonorrhoea|endometriosis|autism|ADHD|lupus|kidney failure|heart failure|a brain tumour|sickle cell disease|chlamydia|anorexia|psychosis|glaucoma|Alzheimer's|prostate cancer|sleep apnoea|a suicide attempt".split("|")
-PILLS = "metformin insulin warfarin sertraline lithium methadone olanzapine tamoxifen prednisone levothyroxine clozapine fluoxetine morphine ritalin antiretrovirals".split()
+
+def _split(said: str) -> tuple[str, ...]:
+    return tuple(said.split())
+
+
+FIRST = _split("Anna Maria Sofia Jan Piotr Ewa Klaus Heike Jürgen Sabine Luc Amélie Benoît Chloé Carlos Lucía Javier Inés Giulia Marco Chiara Paolo João Beatriz Rui Femke Daan Sanne Bram Lars Ingrid Björn Astrid Mikko Aino Eero Katja Ivan Olga Dmitri Svetlana Zoltán Ágnes Bence Réka Ion Elena Mihai Ioana Mehmet Ayşe Emre Zeynep Nikos Eleni Yiannis Dragana Milan Jelena Ahmed Fatima Omar Leila Priya Arjun Ananya Rahul Wei Mei Hiroshi Yuki Minho Jisoo Nguyen Linh Kwame Ama Chidi Ngozi Thabo Lerato Liam Emma Noah Olivia Ethan Grace Harriet Oscar Rosalind Clement Edith Percy Winifred Alasdair Morag Siobhán Declan Rhys Cerys Beatrix Cornelius Delphine Ottilie Hester Barnaby Imogen Tobias Freya Casper Agnes Ludwig Greta Wolfgang Renate Mr Mrs Ms Dr Señora Frau Herr Madame Monsieur Signora")
+LAST = _split("Kowalski Nowak Müller Schmidt Fischer Wagner Dubois Lefèvre Moreau García Fernández Romero Rossi Bianchi Ricci Silva Pereira Carvalho Jansen Bakker Visser Eriksson Lindqvist Hansen Larsen Virtanen Korhonen Ivanov Petrova Sokolov Nagy Horváth Szabó Popescu Ionescu Yılmaz Demir Papadopoulos Georgiou Jovanović Nikolić Haddad Mansour Sharma Patel Iyer Chen Wang Tanaka Suzuki Kim Park Tran Okafor Adeyemi Mensah Dlamini Smith Carter Whitfield Ashdown Penrose Thackeray Holloway Marlowe Fairweather Pemberton Winterbourne Oakley Hargreaves Lockwood Sinclair MacLeod O'Brien Gallagher Llewellyn Brightwater Ravenscroft Underhill Blackthorn Featherstone Greenhalgh Quillfeather Strand Lövgren Halvorsen Brandt Zimmermann Vogel Hoffmann")
+PLACES = _split("Leeds Cork Ghent Lyon Turin Porto Graz Łódź Brno Szeged Cluj Varna Izmir Patras Tampere Uppsala Bergen Aarhus Utrecht Zwolle Kassel Rostock Girona Vigo Coimbra Osaka Pune Lagos Durban Perth Dunedin Halifax Duluth Tucson Boise Omaha Fresno Galway Swansea Truro Whitby Inverness Bath Norwich Hull Lausanne Basel Innsbruck Trieste Bari")
+STREETS = _split("Acacia Maple Willow Church Mill Station Victoria Park Linden Orchard Harbour Chapel Castle Meadow Alder Copse Priory Juniper Elm Quarry Bridge Hazel")
+WORDS = _split("maple harbor otter violet copper lantern thistle marble falcon cedar willow amber raven pepper saffron cobalt meadow ember winter tulip badger sparrow velvet granite juniper walnut pebble heron comet basil quartz bramble anchor crimson teapot mustard glacier pelican rhubarb cinder orchid lobster marigold herring plum walrus daisy tango mango butter pickle rocket zebra blanket sugar candle mirror")
+ILLS = "diabetes|epilepsy|asthma|breast cancer|leukaemia|HIV|hepatitis C|bipolar disorder|schizophrenia|depression|an eating disorder|multiple sclerosis|Parkinson's|dementia|Crohn's disease|cystic fibrosis|a miscarriage|an abortion|alcoholism|a heroin addiction|panic attacks|PTSD|a stroke|tuberculosis|syphilis|gonorrhoea|endometriosis|autism|ADHD|lupus|kidney failure|heart failure|a brain tumour|sickle cell disease|chlamydia|anorexia|psychosis|glaucoma|Alzheimer's|prostate cancer|sleep apnoea|a suicide attempt".split("|")  # noqa: SIM905 - a list of words
+PILLS = _split("metformin insulin warfarin sertraline lithium methadone olanzapine tamoxifen prednisone levothyroxine clozapine fluoxetine morphine ritalin antiretrovirals")
 
 
 def _digits(dice: random.Random, *groups: int, sep: str = " ") -> str:
@@ -44,7 +49,7 @@ def _token(dice: random.Random) -> str:
 
 
 def _code(dice: random.Random) -> str:
-    number = "zero one two three four five six seven eight nine".split()
+    number = _split("zero one two three four five six seven eight nine")
     return dice.choice((_digits(dice, 4), _digits(dice, 4), _digits(dice, 5), _digits(dice, 6), _digits(dice, 3, 3, sep="-"), _digits(dice, 2, 2, 2, sep="-"), _digits(dice, *[1] * 4), " ".join(dice.choice(number) for _ in range(4)), _digits(dice, 4) + "#", "*" + _digits(dice, 4)))
 
 
@@ -58,7 +63,7 @@ def _paper(dice: random.Random) -> str:
 
 def _date(dice: random.Random) -> str:
     day, month, year = dice.randrange(1, 29), dice.randrange(1, 13), dice.randrange(1935, 2016)
-    named = "January February March April May June July August September October November December".split()[month - 1]
+    named = _split("January February March April May June July August September October November December")[month - 1]
     return dice.choice((f"{day}.{month}.{year}", f"{day:02}/{month:02}/{year}", f"{year}-{month:02}-{day:02}", f"{day} {named} {year}", f"{named} {day}, {year}", f"{named} {day}"))
 
 

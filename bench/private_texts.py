@@ -1,5 +1,5 @@
-"""What the classifiers of secrets, of personal data and of instructions are trained on: frames filled in, each text with
-the frame that it came from, so that whole frames can be held out."""
+"""What the classifiers of secrets, of personal data and of instructions are trained on: frames filled in, each text
+with the frame that it came from, so that whole frames can be held out."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +12,7 @@ from bench import (
     harm_texts,
     injection_frames,
     injection_texts,
+    packet_texts,
     personal_texts,
     secret_texts,
 )
@@ -54,6 +55,7 @@ def honest(dice: random.Random) -> Iterator[Example]:
     technical: Parts = {**injection_texts.PARTS, **injection_texts.HONEST_PARTS, **injection_texts.HONEST_MORE}
     for frames, parts, count in (
         (everyday_texts.FRAMES, everyday, PER_HONEST),
+        (packet_texts.FRAMES, everyday, PER_HONEST),
         (foreign_texts.FRAMES, everyday, PER_HONEST // 2),
         (injection_texts.HONEST_KINDS, technical, 120),
     ):

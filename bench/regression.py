@@ -10,7 +10,7 @@ from m2kt.scan.text.ngrams import BUCKETS, Vector, buckets, pieces
 ROUNDS, RATE, DECAY, DRAG = 600, 1.0, 1e-5, 0.9
 
 
-def fit(texts: Sequence[str], labels: Sequence[bool], decay: float = DECAY) -> Vector:
+def fit(texts: Sequence[str], labels: Sequence[bool], decay: float = DECAY, rounds: int = ROUNDS) -> Vector:
     """Weights (BUCKETS + 1,), the last one the bias, by Nesterov's accelerated gradients; both classes weigh the same.
 
     Every piece of a text has its text's label: honest texts are honest throughout, and the others are short.
@@ -19,7 +19,7 @@ def fit(texts: Sequence[str], labels: Sequence[bool], decay: float = DECAY) -> V
     rows, told = matrix([piece for piece, _ in cut]), np.array([label for _, label in cut], np.float64)
     share = np.where(told == 1, 0.5 / told.sum(), 0.5 / (1 - told).sum())
     weights, ahead = np.zeros(BUCKETS + 1), np.zeros(BUCKETS + 1)
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         logits = rows @ ahead
         slope = rows.T @ (share * (1 / (1 + np.exp(-logits)) - told)) + decay * ahead
         following = ahead - RATE * slope

@@ -2,8 +2,10 @@
 
 `python -m bench.scan --json` judges teacher B by the thresholds that stand in `m2kt.scan.policy`;
 `python -m bench.scan --freeze --honest 120` prints those that teacher A's honest packets give. Nothing of the class
-``direction`` was looked at when they were chosen. Of B's honest packets one thing was, long ago: their logit margins
-were flagged while classes were pooled, so that margins are taken within a class. B is no untouched test.
+``direction`` was looked at when they were chosen. ``--world FOLDER`` judges the teachers of another world, which
+`python -m examples.models.make --seed N --out FOLDER --only teacher --bare` (and ``second``) makes. Of world-11's
+honest packets one thing was, long ago: their logit margins were flagged while classes were pooled, so that margins are
+taken within a class. That world is no untouched test; one of a new seed is, once.
 """
 
 import argparse
@@ -157,9 +159,11 @@ def _seconds(work: Callable[[], object], rounds: int) -> float:
     return min(taken)
 
 
-def measure(honest: int, attacks: int, seed: int) -> dict[str, object]:
+def measure(
+    honest: int, attacks: int, seed: int, teacher: Path = TEACHER_B, second: Path = SECOND
+) -> dict[str, object]:
     """Recall by class, the share of honest packets flagged, and what cannot be found."""
-    trial = Trial.of(TEACHER_B, SECOND, seed)
+    trial = Trial.of(teacher, second, seed)
     recall = {name: share(cases, attacks) for name, cases in trial.classes().items()}
     sample = next(trial.honest())[0]
     return {
@@ -189,11 +193,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--honest", type=int, default=200)
     parser.add_argument("--attacks", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--world", type=Path, help="a folder with teacher/ and second/ to judge instead of world-11")
     given = parser.parse_args(arguments)
     if given.freeze:
         print(json.dumps(freeze(given.honest, given.seed)))
     else:
-        print(json.dumps(measure(given.honest, given.attacks, given.seed)))
+        world = given.world or TEACHER_B.parent
+        print(json.dumps(measure(given.honest, given.attacks, given.seed, world / "teacher", world / "second")))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """``python -m bench.texts --json``: what the text check finds of payloads, and what it flags of honest texts.
 
-The payloads of `bench.payloads` chose the checks and are no test any more; those of ``--blind FILE`` (repeatable; docs:
-bench/blind/BRIEF.md) are one as long as nobody looked. Honest texts are those of ``--honest FILE`` (repeatable), as blind
-as those; without any, `bench.payloads.unseen`'s. ``text_recall_said`` leaves out that a disguise is a finding of its own:
-what the readers make of what is under it.
+The payloads of `bench.payloads` chose the checks and are no test any more; those of ``--blind FILE`` (repeatable;
+bench/blind/BRIEF.md) are one as long as nobody looked. Honest texts are those of ``--honest FILE`` (repeatable), as
+blind as those; without any, `bench.payloads.unseen`'s. ``text_recall_said`` leaves out that a disguise is a finding of
+its own: what the readers make of what is under it.
 """
 
 import argparse

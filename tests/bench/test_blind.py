@@ -3,7 +3,7 @@
 import base64
 import json
 
-from bench.blind import judged, payloads
+from bench.blind import benign, judged, payloads
 
 
 def coded(text):
@@ -21,3 +21,9 @@ def test_harmful_texts_come_with_their_label(tmp_path):
     path = tmp_path / "harm-x.jsonl"
     path.write_text("\n".join(json.dumps({"harmful": each, "base64": coded("x")}) for each in (True, False)))
     assert list(judged(path)) == [("x", True), ("x", False)]
+
+
+def test_honest_texts_are_read_line_by_line(tmp_path):
+    path = tmp_path / "honest-x.jsonl"
+    path.write_text("\n".join(json.dumps({"base64": coded(each)}) for each in ("a", "b é")))
+    assert list(benign(path)) == ["a", "b é"]

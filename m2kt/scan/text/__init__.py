@@ -5,7 +5,7 @@ by them, and no secret or person may travel in them. Every reader here takes tim
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from m2kt.packet import Packet, PacketKind
@@ -14,11 +14,10 @@ from m2kt.packet.static import is_static
 from m2kt.scan.check import Subject, view
 from m2kt.scan.text.concealed import concealments
 from m2kt.scan.text.injection import injections
-from m2kt.scan.text.learned import learned
+from m2kt.scan.text.learned import ORDERED, learned
 from m2kt.scan.text.normal import plain, readings
 from m2kt.scan.text.personal import personal
 from m2kt.scan.text.secrets import UNKNOWN_FORM, secrets
-from m2kt.scan.text.vocabulary import is_known
 from m2kt.scan.verdict import Finding, Weight
 
 MAX_CHARS = 1 << 20
@@ -26,7 +25,8 @@ MAX_CHARS = 1 << 20
 MAX_REPORTED = 20
 PLAIN = 2
 """Readings that are the text itself: as it stands, and without what nobody sees."""
-LEAST_WHOLE = 4
+JOINED = ", joined"
+LEAST_WHOLE = 2
 READERS: tuple[tuple[Callable[[str], Iterator[str]], Weight], ...] = (
     (secrets, Weight.FAULT),
     (personal, Weight.SUSPICION),
@@ -38,37 +38,40 @@ def texts(subject: Subject) -> Iterator[Finding]:
     """No secret, no person's data and no instruction stands in the packet's texts, plain, disguised or split."""
     found = list(texts_of(subject.packet))
     size = sum(len(text) for _, text in found)
+    found += joins(found)
     if size > MAX_CHARS:
         yield Finding("texts", f"they have {size} characters, the limit is {MAX_CHARS}")
         return
     told: dict[tuple[str, str], Finding] = {}
     for where, text in found:
-        for what, weight in hits(text):
+        for what, weight in said(text, joined=True) if where.endswith(JOINED) else hits(text):
             told.setdefault((where, what), Finding(where, what, weight))
     yield from list(told.values())[:MAX_REPORTED]
 
 
 def hits(text: str) -> Iterator[tuple[str, Weight]]:
-    """That the text is in a disguise, and what the readers find in it and in everything that it may be a disguise of."""
+    """That a text is in a disguise, and what the readers find in it and in all that it may be a disguise of."""
     yield from ((what, Weight.SUSPICION) for what in concealments(text))
     yield from said(text)
 
 
-def said(text: str) -> Iterator[tuple[str, Weight]]:
-    """What the readers find in a text, in whatever disguise, which is no finding here."""
+def said(text: str, joined: bool = False) -> Iterator[tuple[str, Weight]]:
+    """What the readers find in a text, in whatever disguise, which is no finding here. Of fields that were ``joined``
+    only forms and orders count: a list of names exposes nobody, and put together it looks drawn."""
     whole = _is_whole(text)
     for number, reading in enumerate(readings(text)):
         for reader, weight in READERS:
             for what in reader(reading):
-                if number < PLAIN or not whole or what != UNKNOWN_FORM:
+                if what != UNKNOWN_FORM or not (joined or (whole and number >= PLAIN)):
                     yield what, weight
         for what in learned(reading, deciphered=number >= PLAIN):
-            yield what, Weight.SUSPICION
+            if not joined or what == ORDERED:
+                yield what, Weight.SUSPICION
 
 
 def _is_whole(text: str) -> bool:
     """Whether words stand in the text as it is: putting those together makes nothing but runs that look drawn."""
-    return sum(len(each) > 2 and is_known(each) for each in re.findall(r"[^\W\d_]+", plain(text))) >= LEAST_WHOLE
+    return len(re.findall(r"(?<!\S)[^\W\d_]{4,}(?=[.,:;!?]?(?:\s|$))", plain(text))) >= LEAST_WHOLE
 
 
 def texts_of(packet: Packet) -> Iterator[tuple[str, str]]:
@@ -83,10 +86,25 @@ def texts_of(packet: Packet) -> Iterator[tuple[str, str]]:
     yield "extraction", " ; ".join((manifest.extraction.operator, *settings))
     for name, strings in (("symbols", manifest.symbols), ("leads", manifest.leads)):
         yield from ((name, each) for each in strings)
-        yield f"{name}, joined", " ".join(strings)
-        yield f"{name}, joined", "".join(strings)
     if manifest.kind in (PacketKind.KNOWLEDGE, PacketKind.AGGREGATE) and not is_static(packet.tensors):
         yield from _templates(packet)
+
+
+def joins(found: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """What a text may have been before it was split over fields: those of one name, with spaces between and without, or
+    all of them with spaces, in their order and in the opposite one. Templates are long, and are joined once. That they
+    had to be joined is no disguise."""
+    kinds: dict[str, list[str]] = {}
+    for where, text in found:
+        if where != "groundings":  # they say symbols again
+            kinds.setdefault(where.split()[0], []).append(text)
+    if templates := kinds.pop("template", None):
+        yield f"template{JOINED}", " ".join(templates)
+    for name, strings in kinds.items():
+        for order in (strings, strings[::-1]) if len(strings) > 1 else ():
+            yield from ((f"{name}{JOINED}", between.join(order)) for between in (" ", ""))
+    everything = [text for each in kinds.values() for text in each]
+    yield from ((f"fields{JOINED}", " ".join(order)) for order in (everything, everything[::-1]))
 
 
 def _templates(packet: Packet) -> Iterator[tuple[str, str]]:

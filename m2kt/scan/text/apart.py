@@ -22,7 +22,7 @@ MEAN_PIECE = 8.0
 LEAST_PIECES = 6
 LEAST_LETTERS, MOST_WHOLE = 0.5, 0.2
 """Shares of letters among a text's letters and digits, and of whole words among its pieces, in one that was cut."""
-LEAST_WORDS, MOST_LETTERS = 3, 16
+LEAST_WORDS, MOST_LETTERS = 4, 16
 KNOWN, UNKNOWN, LEAST_KNOWN = 0.75, 0.34, 0.3
 """Least share of likely words in what was put together, the most of known ones among the pieces, and the least of them
 in the whole."""

@@ -11,10 +11,11 @@ from functools import cache
 from m2kt.scan.text import ngrams
 from m2kt.scan.text.vocabulary import is_language
 
+ORDERED = "it reads like an instruction to its reader"
 KINDS = {
-    "injection": ("it reads like an instruction to its reader", 0.75),
-    "secret": ("it reads as if it gave away what opens something", 0.7),
-    "personal": ("it reads as if it exposed a person", 0.75),
+    "injection": (ORDERED, 0.86),
+    "secret": ("it reads as if it gave away what opens something", 0.87),
+    "personal": ("it reads as if it exposed a person", 0.88),
 }
 """Each with the limit of its score: docs/scan.md says what chose them."""
 DECIPHERED = 0.9

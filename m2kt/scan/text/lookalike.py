@@ -6,7 +6,6 @@ units, cells and genes, pronunciations, and full-width letters in East Asian tex
 
 import re
 import unicodedata
-from collections import Counter
 from functools import lru_cache
 from itertools import pairwise
 
@@ -56,7 +55,7 @@ def _is_formula(word: str) -> bool:
     return (
         bool(foreign)
         and set(foreign) <= _SYMBOLS
-        and (len(bare) < 3 or all(each.isupper() for each in bare) or len(foreign) < 2 and not bare[0].islower())
+        and (len(bare) < 3 or all(each.isupper() for each in bare) or (len(foreign) < 2 and not bare[0].islower()))
     )
 
 
@@ -109,8 +108,8 @@ def _is_odd(character: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _kind(character: str) -> str:
-    """``latin`` (whatever languages write), ``styled``, ``phonetic``, ``double`` (another script's look-alike), ``other``
-    (another script's own letter), or nothing for signs."""
+    """``latin`` (whatever languages write), ``styled``, ``phonetic``, ``double`` (another script's look-alike),
+    ``other`` (another script's own letter), or nothing for signs."""
     seen, name = shown(character), unicodedata.name(character, "")
     latin = len(seen) == 1 and seen.isascii() and seen.isalpha()
     compatible = unicodedata.decomposition(character).startswith("<")
@@ -126,8 +125,3 @@ def _kind(character: str) -> str:
         plain = unicodedata.normalize("NFD", character)[0].isascii() or not latin
         return "latin" if plain or character in "øØłŁđĐħıæÆœŒßþðŋəƏŧ" else "phonetic"
     return "double" if latin else "other"
-
-
-def scripts(text: str) -> Counter[str]:
-    """How many letters of each kind; for tests."""
-    return Counter(map(_kind, text))

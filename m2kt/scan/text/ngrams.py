@@ -49,15 +49,15 @@ def judged(text: str, weights: Sequence[Vector]) -> list[float]:
 
 
 def shaped(text: str) -> str:
-    """The text with the shape of its words told: each digit as 0, and a word after what is written with a capital inside
-    a sentence or mixes letters, digits and signs. What a password or a number is does not matter, that it is one does."""
+    """The text with the shape of its words told: each digit as 0, and a word after what has a capital inside a sentence
+    or mixes letters, digits and signs. What a password or a number is does not matter, that it is one does."""
     return " ".join(_told(each, at > 0) for at, each in enumerate(plain(text).split()))
 
 
 def _told(word: str, inside: bool) -> str:
     bare = word.strip(".,;:!?()[]{}\"'`<>")
     digits = any(each.isdigit() for each in bare)
-    mixed = digits and any(each.isalpha() for each in bare) or (len(bare) > 5 and not bare.replace("-", "").isalnum())
+    mixed = (digits and any(each.isalpha() for each in bare)) or (len(bare) > 5 and not bare.replace("-", "").isalnum())
     named = inside and bare[:1].isupper() and bare[1:].islower()
     return _DIGIT.sub("0", word) + " zzmixed" * mixed + " zzname" * named
 

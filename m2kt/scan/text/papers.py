@@ -1,6 +1,6 @@
 """Numbers of national registers that prove themselves: a date of birth in them, a check digit, or both.
 
-The sums are those of the registers' own rules, as most of them stand in national laws; `python-stdnum` names the sources.
+The sums are those of the registers' own rules, as most of them stand in national laws.
 """
 
 import re
@@ -108,9 +108,7 @@ def _is_singaporean(found: str) -> bool:
 
 
 def _is_hongkong(found: str) -> bool:
-    letters = [
-        ord(each) - 55 for each in found if each.isalpha() and each != "A" or each.isalpha() and found.index(each) == 0
-    ]
+    letters = [ord(each) - 55 for at, each in enumerate(found) if each.isalpha() and (each != "A" or at == 0)]
     values = ([36] if found[1].isdigit() else []) + letters[: 1 if found[1].isdigit() else 2] + _figures(found[:-2])
     check = -_weighed(values, (9, 8, 7, 6, 5, 4, 3, 2)) % 11
     return ("A" if check == 10 else str(check)) == found.strip("()")[-1]

@@ -28,9 +28,12 @@ _CALL = (
     r"handy|mobil|rufnummer|anruf\w{0,3}|erreichbar|telefono|movil|celular|llama\w{0,3}|portable|appele[rz]|cellulare|telefone|bel|телефон"
 )
 _CALLED = re.compile(rf"(?i)\b(?:{_CALL})\b[^\d\n]{{0,40}}(\(?\+?\d[\d\s()./-]{{6,22}}\d)(?![\w]|\.\d)")
-_TIMES = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}/\d{4}|\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?|\b10\.\d{4,9}/\S{1,80}")
+_TIMES = re.compile(
+    r"\b[01]{8}\b|\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}/\d{4}|\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?|\b10\.\d{4,9}/\S{1,80}"
+)
 """Dates, times and DOIs, whose digits are no telephone number's."""
-_DATED = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}|\d\.\d{5,}")
+_YEAR = re.compile(r"(?:1[89]|20)\d\d")
+_DATED = re.compile(r"\b[01]{8}\b|\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}|\d\.\d{5,}")
 _PAPERS = (
     r"ssn|social security|social insurance|passport|pass(?:port)?(?: ?no| ?nr| ?number)|reisepass\w{0,8}|(?:personal)?ausweis\w{0,8}|"
     r"driv(?:er'?s?|ing) licen[cs]e|driver id|fuhrerschein\w{0,8}|national (?:id|insurance|identity)|identity card|id card|nino|"
@@ -133,9 +136,11 @@ def _is_on_paper(text: str) -> bool:
 
 def _is_numbered(found: str) -> bool:
     """A number of four digits or more, or letters and digits as papers mix them, and no date."""
-    first = found.split()[0]
+    first, *rest = found.split()
     mixed = len(first) >= 6 and first.isalnum() and first.upper() == first and sum(map(str.isdigit, first)) >= 2
-    return (mixed or sum(map(str.isdigit, found)) >= 4) and not _DATED.match(found)
+    near = any(map(str.isdigit, first + (rest[0] if rest else "")))
+    digits = "".join(filter(str.isdigit, found))
+    return (mixed or (near and len(digits) >= 4 and not _YEAR.fullmatch(digits))) and not _DATED.match(found)
 
 
 def _is_public(found: str) -> bool:

@@ -11,7 +11,7 @@ def _any(*alternatives: str) -> re.Pattern[str]:
 
 PHRASES = {
     "it speaks as a chat's frame": _any(
-        r"<\|(?:im_start|im_end|im_sep|system|assistant|user|endoftext|eot_id|start_header_id|end_of_turn)\|?>",
+        r"<\|(?:im_start|im_end|im_sep|system|assistant|user|eot_id|start_header_id|end_of_turn)\|?>",
         r"\[/?INST\]|<</?SYS>>|</?s>\s?\[|<(?:start|end)_of_turn>",
         r"(?:^|\n)\s{0,8}#{2,4}\s{0,4}(?:system|instruction|assistant|new task|human|user)s?\b[^\n]{0,40}(?:\n|$)",
         r"(?:^|\n)\s{0,8}(?:system|assistant)\s{0,3}:\s{0,4}\S",

@@ -16,16 +16,17 @@ MOST_UNPACKED = 1 << 14
 
 _BRAILLE = dict(zip("⠁⠃⠉⠙⠑⠋⠛⠓⠊⠚⠅⠇⠍⠝⠕⠏⠟⠗⠎⠞⠥⠧⠺⠭⠽⠵⠲⠂⠄⠀", "abcdefghijklmnopqrstuvwxyz.,' ", strict=True))
 _SPELT = (
-    "alfa|alpha bravo charlie delta echo foxtrot golf hotel india juliett?|juliet kilo lima mike november oscar papa quebec romeo "
-    "sierra tango uniform victor whiskey|whisky x-?ray yankee zulu"
+    "alfa|alpha bravo charlie delta echo foxtrot golf hotel india juliett?|juliet kilo lima mike november oscar papa "
+    "quebec romeo sierra tango uniform victor whiskey|whisky x-?ray yankee zulu"
 )
 _NATO = {
     name: letter
     for letter, names in zip(string.ascii_lowercase, _SPELT.split(), strict=True)
     for name in names.split("|")
 }
+_FIGURES = "zero one two three four five six seven eight nine"
 _NATO |= {"juliett": "j", "juliet": "j", "xray": "x", "x-ray": "x"}
-_NATO |= {name: str(at) for at, name in enumerate("zero one two three four five six seven eight nine".split())}
+_NATO |= {name: str(at) for at, name in enumerate(_FIGURES.split())}
 _NAMED = re.compile(r"[A-Za-z-]+|[^\sA-Za-z]")
 _PLACES = re.compile(r"(?<![\w.])(?:(?:[1-9]|1\d|2[0-6])(?:[-.\s]|\s?[/|]\s?)){11,}(?:[1-9]|1\d|2[0-6])(?![\w.])")
 _OCTAL = re.compile(r"(?:\\?(?:0?4[0-7]|0?[5-7][0-7]|1[0-7]{2})[\s,]{0,2}){8,}")

@@ -1,7 +1,7 @@
 """Characters without ink where no script or emoji needs them: who puts them between letters hides the letters.
 
-Joiners, variation selectors and direction marks have honest uses, by the character beside them (Unicode 15, 23.2 to 23.9;
-UTS 51 for emoji; UTR 36 for what they are abused for). Whatever stands elsewhere counts. One pass.
+Joiners, variation selectors and direction marks have honest uses, by the character beside them (Unicode 15, 23.2 to
+23.9; UTS 51 for emoji; UTR 36 for what they are abused for). Whatever stands elsewhere counts. One pass.
 """
 
 import unicodedata
@@ -18,11 +18,12 @@ _SELECTORS = (("\ufe00", "\ufe0f"), ("\U000e0100", "\U000e01ef"))
 _OVERRIDES = frozenset("\u202d\u202e")
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069") | _OVERRIDES
 _WITHOUT_JOINERS = ("LATIN", "CYRILLIC", "GREEK", "DIGIT", "ARMENIAN", "HEBREW", "CHEROKEE")
-_BROKEN_BY_NONE = ("THAI", "LAO", "KHMER", "MYANMAR", "CJK", "HIRAGANA", "KATAKANA", "HANGUL", "TIBETAN", "JAVANESE")
+_UNBROKEN = ("THAI", "LAO", "KHMER", "MYANMAR", "CJK", "HIRAGANA", "KATAKANA", "HANGUL", "TIBETAN", "JAVANESE")
+_KOREAN = ("HANGUL",)
 
 
 def unseen(text: str) -> int:
-    """How many characters without ink stand where nothing needs them, at least ``ANYWHERE`` if they cannot be chance."""
+    """How many characters without ink stand where nothing needs them; ``ANYWHERE`` at least if they are no chance."""
     if text.isascii():
         return sum(_is_control(each) for each in text)
     found = list(_places(text))
@@ -107,8 +108,8 @@ def _selects(before: str, after: str) -> bool:
 _RULES: tuple[tuple[Callable[[str], bool], Callable[[str, str], bool]], ...] = (
     (lambda it: it in "\u200c\u200d", _joins),
     (_is_selector, _selects),
-    (lambda it: it in "\u200b\u2060\ufeff", lambda before, after: _of(before, _BROKEN_BY_NONE) or _of(after, _BROKEN_BY_NONE)),
-    (lambda it: it in "\u115f\u1160\u3164\uffa0", lambda before, after: _of(before, ("HANGUL",)) or _of(after, ("HANGUL",))),
+    (lambda it: it in "\u200b\u2060\ufeff", lambda before, after: _of(before, _UNBROKEN) or _of(after, _UNBROKEN)),
+    (lambda it: it in "\u115f\u1160\u3164\uffa0", lambda before, after: _of(before, _KOREAN) or _of(after, _KOREAN)),
     (lambda it: it == "\u2800", lambda before, after: _of(before, ("BRAILLE",)) or _of(after, ("BRAILLE",))),
     (lambda it: it == "\u180e", lambda before, after: _of(before, ("MONGOLIAN",))),
     (_is_tag, lambda before, after: before == "\U0001f3f4"),
