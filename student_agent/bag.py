@@ -26,7 +26,7 @@ RIDGE, TURNS = 0.1, 20
 class Shape:
     """``bands``: how many of the next most frequent pieces have vectors of which width; -1 is all that are left."""
 
-    bands: tuple[tuple[int, int], ...] = ((6000, 128), (-1, 56))
+    bands: tuple[tuple[int, int], ...] = ((6000, 136), (-1, 60))
     hidden: int = 192
     attention: int = 32
 
