@@ -26,7 +26,7 @@ RIDGE, TURNS = 0.1, 20
 class Shape:
     """``bands``: how many of the next most frequent pieces have vectors of which width; -1 is all that are left."""
 
-    bands: tuple[tuple[int, int], ...] = ((6000, 128), (-1, 56))
+    bands: tuple[tuple[int, int], ...] = ((6000, 136), (-1, 60))
     hidden: int = 192
     attention: int = 32
 
@@ -54,8 +54,10 @@ class Bag(nn.Module):
         self.register_buffer("band", torch.full((vocabulary + 1,), -1))
         self.register_buffer("place", torch.zeros(vocabulary + 1, dtype=torch.long))
         self.tables, self.lifts = nn.ParameterList(), nn.ParameterList()  # (count, narrow), (width, narrow)
-        self.rows = tuple(_cut(order, [count for count, _ in shape.bands]))
-        for number, (rows, (_, narrow)) in enumerate(zip(self.rows, shape.bands, strict=True)):
+        cut = zip(_cut(order, [count for count, _ in shape.bands]), shape.bands, strict=True)
+        bands = [(rows, narrow) for rows, (_, narrow) in cut if len(rows)]
+        self.rows = tuple(rows for rows, _ in bands)
+        for number, (rows, narrow) in enumerate(bands):
             self.band[torch.from_numpy(rows)] = number
             self.place[torch.from_numpy(rows)] = torch.arange(len(rows))
             narrow = min(narrow, width)

@@ -76,8 +76,8 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
         "parameters": sum(each.numel() for each in model.parameters()),
         "vocabulary": len(tokenizer),
         "width": states.shape[1],
-        "shape": asdict(Shape()),
-        "order": [rows.tolist() for rows in model.rows],
+        "shape": asdict(Shape()) | {"bands": [table.shape for table in model.tables]},
+        "order": np.concatenate(model.rows).tolist(),
     }
     write(Path(spec["out"]), model, card)
     told = {key: card[key] for key in ("activations_moved", "parameters")}
@@ -105,10 +105,8 @@ def read(directory: Path) -> Bag:
     try:
         card = json.loads((directory / "encoder.json").read_bytes())
         weights = tensors.decode((directory / "encoder.safetensors").read_bytes())
-        shape = Shape(
-            tuple((len(rows), width) for rows, (_, width) in zip(card["order"], card["shape"]["bands"], strict=True))
-        )
-        order = np.concatenate([np.asarray(rows, np.int64) for rows in card["order"]])
+        shape = Shape(**card["shape"])
+        order = np.asarray(card["order"], np.int64)
         model = Bag(card["vocabulary"], order, card["width"], shape)
         named = {name.removeprefix("encoder/"): torch.from_numpy(each.copy()) for name, each in weights.items()}
         model.load_state_dict(dict(model.named_buffers()) | named)

@@ -27,7 +27,7 @@ from m2kt.packet.anchors import AnchorStates
 from m2kt.packet.static import StaticKnowledge
 from m2kt.signing import TrustStore, verify_packet
 from student_agent.anchoring import Fit, distance, fit, relative, require_fit, require_near
-from student_agent.head import Direction, Head, learn, learn_relative
+from student_agent.head import Direction, Head, learn, learn_relative, learn_through
 from student_agent.isolation import isolate
 from student_agent.specs import check_spec
 
@@ -80,6 +80,8 @@ def ground(
     report = {"explained": explained, "residual": 1 - explained, "ridge": carried.ridge, "away": away}
     if direction == Direction.RELATIVE:
         return Grounded(learn_relative(knowledge, theirs, seed), direction, np.asarray(own), knowledge.symbols, report)
+    if direction == Direction.ANCHORS:
+        return Grounded(learn_through(knowledge, theirs, own, seed), direction, None, knowledge.symbols, report)
     head = learn(knowledge, carried, direction, seed)
     carry = carried if direction == Direction.TO_TEACHER else None
     return Grounded(head, direction, carry, knowledge.symbols, report)

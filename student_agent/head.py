@@ -24,12 +24,13 @@ ITERATIONS = 60
 
 
 class Direction(StrEnum):
-    """Where the head reads: in the student's space, in the teacher's (the student's states are carried there), or in
-    coordinates relative to the anchors."""
+    """Where the head reads: in the student's space, in the teacher's (the student's states are carried there), in
+    coordinates relative to the anchors; or in the student's space again, taught by what the packet says of anchors."""
 
     TO_STUDENT = "teacher-to-student"
     TO_TEACHER = "student-to-teacher"
     RELATIVE = "relative"
+    ANCHORS = "through-anchors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,3 +101,14 @@ def learn_relative(knowledge: StaticKnowledge, anchors: NDArray[np.floating], se
     """A head over coordinates relative to ``anchors`` (A, d_T), which a student reads in its own space."""
     rows, said = drawn(knowledge, np.random.default_rng(seed))
     return train(relative(rows, anchors), one_hot(said, len(knowledge.symbols)))
+
+
+def learn_through(
+    knowledge: StaticKnowledge, theirs: NDArray[np.floating], own: NDArray[np.floating], seed: int
+) -> Head:
+    """A head over the student's space, without a map: what the packet's mixture says of the teacher's states
+    ``theirs`` (A, d_T) of the anchors is what the head must say of the student's states ``own`` (A, d_S)."""
+    rows, said = drawn(knowledge, np.random.default_rng(seed))
+    logits = train(rows, one_hot(said, len(knowledge.symbols))).logits(theirs)
+    likely = np.exp(logits - logits.max(1, keepdims=True))
+    return train(own, likely / likely.sum(1, keepdims=True))

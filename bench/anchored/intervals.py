@@ -23,6 +23,17 @@ class Ratio:
         return {"mean": round(self.mean, 4), "low": round(self.low, 4), "high": round(self.high, 4)}
 
 
+def difference(
+    one: Sequence[NDArray[np.generic]],
+    other: Sequence[NDArray[np.generic]],
+    below: Sequence[NDArray[np.generic]],
+    seed: int = 0,
+) -> Ratio:
+    """Mean of ``(one - other) / below``, paired: seeds and items are drawn once for all three."""
+    gained = [np.asarray(a, np.float64) - np.asarray(b, np.float64) for a, b in zip(one, other, strict=True)]
+    return ratio(gained, below, seed)
+
+
 def ratio(above: Sequence[NDArray[np.generic]], below: Sequence[NDArray[np.generic]], seed: int = 0) -> Ratio:
     """Of two scores per seed and item, (items,) for each seed: right or wrong, or any number from 0 to 1.
 

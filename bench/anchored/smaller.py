@@ -20,6 +20,7 @@ from bench.anchored.corpus import public
 from bench.anchored.intervals import Ratio, ratio
 from bench.anchored.retrieval import Task, ndcg, tasks
 from bench.anchored.travel import CREATED
+from m2kt.anchors import texts
 from m2kt.neural.encoders import Inputs, Reading, States, TextEncoder
 from m2kt.neural.models import Tokenizer
 from m2kt.packet import DomainRef, anchors
@@ -31,6 +32,8 @@ from student_agent.distil import Schedule, learn
 from student_agent.encoding import open_anchor_packets, vectors
 
 Json = dict[str, Any]
+PART = 40_000
+"""Anchors of one packet, which may have 64 MiB."""
 
 
 @dataclass(frozen=True)
@@ -62,32 +65,36 @@ def travelled() -> Public:
     teacher = Fast(**vars(slow))
     words = [each for each, _ in sorted(slow.tokenizer.get_vocab().items(), key=lambda pair: pair[1])]
     sets = public(words)
-    key, trusted = generate(), []
-    for each in sets:
-        title = Title(f"bench/{each.name}", "1.0.0", CREATED, DomainRef("public-anchors", "1.0.0"))
-        states = encoded(teacher, list(each.items), sources.CACHE)
-        sent = AnchorStates(each.name, each.digest, each.kind, teacher.reading, states)
-        trusted.append(sign_packet(anchors.build(sent, title, sources.described(sources.minilm)), key))
-    opened = open_anchor_packets(trusted, TrustStore([key.public_key()]), list(sets))
+    key, sent, held = generate(), [], []
+    for whole in sets:
+        states = encoded(teacher, list(whole.items), sources.CACHE)
+        for number, start in enumerate(range(0, len(whole), PART), 1):
+            part = texts(f"{whole.name}-{number}", [str(each) for each in whole.items[start : start + PART]])
+            title = Title(f"bench/{part.name}", "1.0.0", CREATED, DomainRef("public-anchors", "1.0.0"))
+            found = AnchorStates(part.name, part.digest, part.kind, teacher.reading, states[start : start + PART])
+            sent.append(sign_packet(anchors.build(found, title, sources.described(sources.minilm)), key))
+            held.append(part)
+    opened = open_anchor_packets(sent, TrustStore([key.public_key()]), held)
     return Public(
-        tuple(text for each in sets for text in each.items),
+        tuple(str(text) for each in held for text in each.items),
         np.concatenate([each.states for each in opened]),
-        {each.name: each.digest for each in sets},
-        sum(map(len, trusted)),
+        {each.name: each.digest for each in held},
+        sum(map(len, sent)),
     )
 
 
-def measure(seeds: range, report: bool = True, schedule: Schedule | None = None) -> Json:
-    """nDCG of the small student over the teacher's, on both tasks, plain and asymmetric."""
+def measure(seeds: range, schedule: Schedule | None = None) -> Json:
+    """nDCG of the small student over the teacher's, on both tasks, plain and asymmetric; tasks for choices beside."""
     tokenizer, found = sources.minilm(Reading()).tokenizer, travelled()
     ids = pieces(tokenizer, found.texts)
     models = [learn(ids, found.states, len(tokenizer), replace(schedule or Schedule(), seed=seed)) for seed in seeds]
-    rows = {name: _task(task, models, tokenizer) for name, task in tasks(report).items()}
+    rows = {name: _task(task, models, tokenizer) for name, task in tasks(report=True).items()}
+    chosen = {f"{name}, for choices": _task(task, models, tokenizer) for name, task in tasks(report=False).items()}
     table: Json = {"anchors": len(found.texts), "seeds": len(seeds)}
     table["parameters"] = sum(each.numel() for each in models[0].parameters())
     table["parameters_of_the_teacher"] = sources.described(sources.minilm).parameters
     ledger = {"activations_moved": len(found.states), "labels_moved": 0, "bytes": found.bytes}
-    table |= rows | {"packets": {"ledger": ledger, "sets": found.sets}}
+    table |= rows | chosen | {"packets": {"ledger": ledger, "sets": found.sets}}
     kept = {way: float(np.mean([row[way]["mean"] for row in rows.values()])) for way in ("kept", "kept_asymmetric")}
     return {
         "encoder_ndcg_kept": round(kept["kept"], 4),

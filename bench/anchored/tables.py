@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.anchored.intervals import ratio
+from bench.anchored.intervals import difference, ratio
 from bench.anchored.task import OVERRULED, Row
 
 Json = dict[str, Any]
@@ -17,6 +17,9 @@ def static(name: str, rows: Callable[[int], Mapping[str, Row]], seeds: range) ->
     teacher = [run["teacher"].right for run in runs]
     chance = float(np.mean([run["majority"].right.mean() for run in runs]))
     table = {row: _told([run[row] for run in runs], teacher, chance) for row in runs[0]}
+    for row in (each for each in table if each.startswith(("packet", "head"))):
+        found = difference([run[row].right for run in runs], [run["kd"].right for run in runs], teacher).told()
+        table[row] |= {f"minus_kd{'' if end == 'mean' else f'_{end}'}": value for end, value in found.items()}
     packet, kd = table["packet"], table["kd"]
     found = {f"{name}_te": packet["te"], f"{name}_low95": packet["te_low"], f"{name}_kd_te": kd["te"]}
     return {**found, **_excess(table, chance), "rows": {"seeds": len(seeds), "chance": round(chance, 4), **table}}

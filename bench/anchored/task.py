@@ -94,7 +94,7 @@ def measure(parts: Split, symbols: tuple[str, ...], seed: int) -> dict[str, Row]
     sent = travel(made[HEADLINE], parts.anchors.teacher, parts.source, len(asked), seed)
     theirs, own = sent.paired.states, parts.anchors.student
     back = fit(own, theirs, seed)
-    fits = {Direction.TO_STUDENT: fit(theirs, own, seed), Direction.TO_TEACHER: back, Direction.RELATIVE: back}
+    fits = dict.fromkeys(Direction, back) | {Direction.TO_STUDENT: fit(theirs, own, seed)}
     best, _ = best_direction(fits[Direction.TO_STUDENT], back)
     stage = Stage(parts, symbols, seed, head, sent, fits, best)
     rows = {"teacher": _row(parts, head.answers(parts.test.teacher)), **_ceilings(stage)}

@@ -7,7 +7,7 @@ import pytest
 
 from bench import real
 from bench.anchored import facts, sources
-from bench.anchored.intervals import ratio
+from bench.anchored.intervals import difference, ratio
 from m2kt.anchors import read_set
 from m2kt.errors import AlignmentRefused, ModelError
 from m2kt.neural.encoders import Reading, file_sha256, text_encoder
@@ -32,6 +32,15 @@ def test_an_interval_holds_the_ratio_and_is_wider_with_few_items():
     for found in (narrow, wide):
         assert found.low < found.mean < found.high
     assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
+
+
+def test_a_difference_is_paired_item_by_item():
+    rng = np.random.default_rng(2)
+    one = [rng.random(300) < 0.7 for _ in range(5)]
+    better = [each | (np.arange(300) < 15) for each in one]
+    found = difference(better, one, [np.ones(300)] * 5)
+    assert 0 < found.low < found.mean < found.high < 0.05  # unpaired, the interval would hold zero
+    assert difference(one, one, one).high == 0
 
 
 def test_a_score_of_retrieval_is_that_of_its_definition():
@@ -64,13 +73,13 @@ def test_a_refused_control_counts_as_what_a_user_gets_and_what_overruling_gives_
     assert found["rows"]["control: x"]["refused"] == 1
 
 
-def test_no_text_of_the_retrieval_tasks_is_among_the_anchors_and_no_choice_was_made_on_the_reports():
+def test_choices_have_retrieval_tasks_of_their_own_and_phrases_hold_every_word():
     from bench.anchored.corpus import OVERLAP, phrases, runs
     from bench.anchored.retrieval import categories, sentences, tasks
 
     report, choices = sentences(True), sentences(False)
-    assert not set(report.queries) & set(choices.queries)
-    assert not set(categories(True).queries) & set(categories(False).queries)
+    assert not set(report.documents) & set(choices.documents)
+    assert set(categories(True).queries) & set(categories(False).queries) <= {"school subjects"}  # told in docs/real.md
     assert all((task.relevant.any(1)).all() for each in (True, False) for task in tasks(each).values())
     words = [f"w{number}" for number in range(50)]
     made = phrases(words, np.random.default_rng(0))

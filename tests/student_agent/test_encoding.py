@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from m2kt.agent.child import run_child
-from m2kt.errors import AlignmentRefused, M2KTError, UsageError
+from m2kt.anchors import read_set
+from m2kt.errors import AlignmentRefused, UsageError
 from m2kt.neural.encoders import text_encoder
+from m2kt.signing import TrustStore
 from m2kt.signing.keys import generate, write_private, write_public
 from student_agent.distil import unit
-from student_agent.encoding import load_tokenizer, read, vectors
+from student_agent.encoding import load_tokenizer, open_anchor_packets, read, vectors
 from teacher_agent import anchoring
 from tests.models import tiny_student
 
@@ -28,7 +30,7 @@ def root(tmp_path_factory) -> Path:
     (root / "pairs.txt").write_text("\n".join(PAIRS[::2]))
     (root / "words.txt").write_text("\n".join(WORDS))
     tiny_student(root / "teacher", WORDS, seed=1)
-    for name, prompt in (("pairs", "{}"), ("words", "{}"), ("words", "w1 {}")):
+    for packet, name, prompt in (("pairs", "pairs", "{}"), ("words", "words", "{}"), ("asked", "words", "w1 {}")):
         anchoring.run(
             {
                 "model": str(root / "teacher"),
@@ -37,7 +39,7 @@ def root(tmp_path_factory) -> Path:
                 "version": "1.0.0",
                 "prompt": prompt,
                 "key": str(root / "key.pem"),
-                "out": str(root / f"{name}{len(prompt)}.m2kt"),
+                "out": str(root / f"{packet}.m2kt"),
             }
         )
     return root
@@ -55,7 +57,7 @@ def spec_of(root: Path, packets: tuple[str, ...], sets: tuple[str, ...]) -> dict
 
 
 def test_an_encoder_is_learned_from_two_packets_and_read_again(root):
-    told = run_child("student_agent", "encoder", spec_of(root, ("pairs2", "words2"), ("pairs.txt", "words.txt")))
+    told = run_child("student_agent", "encoder", spec_of(root, ("pairs", "words"), ("pairs.txt", "words.txt")))
     assert told["activations_moved"] == len(PAIRS[::2]) + len(WORDS)
     card = json.loads((root / "out" / "encoder.json").read_text())
     assert set(card["anchors"]) == {"pairs", "words"}
@@ -68,15 +70,16 @@ def test_an_encoder_is_learned_from_two_packets_and_read_again(root):
 @pytest.mark.parametrize(
     ("packets", "sets", "said"),
     [
-        (("pairs2",), ("words.txt",), "the anchor set changed"),
-        (("pairs2", "words4"), ("pairs.txt", "words.txt"), None),
-        (("pairs2",), ("pairs.txt", "words.txt"), "1 packets of anchors and 2 sets"),
+        (("pairs",), ("words",), "the anchor set changed"),
+        (("pairs", "asked"), ("pairs", "words"), "not of one teacher and one reading"),
+        (("pairs",), ("pairs", "words"), "1 packets of anchors and 2 sets"),
     ],
 )
 def test_packets_that_share_no_space_or_no_set_are_refused(root, packets, sets, said):
-    names = ["words6" if each == "words4" else each for each in packets]
-    with pytest.raises((AlignmentRefused, M2KTError), match=said or "not of one teacher and one reading"):
-        run_child("student_agent", "encoder", spec_of(root, tuple(names), sets))
+    found = [(root / f"{each}.m2kt").read_bytes() for each in packets]
+    held = [read_set(root / f"{each}.txt") for each in sets]
+    with pytest.raises(AlignmentRefused, match=said):
+        open_anchor_packets(found, TrustStore.from_path(root / "key.pub"), held)
 
 
 def test_a_directory_without_an_encoder_is_named(tmp_path):
