@@ -16,7 +16,7 @@ from m2kt.scan.text.concealed import concealments
 from m2kt.scan.text.injection import injections
 from m2kt.scan.text.learned import ORDERED, learned
 from m2kt.scan.text.normal import plain, readings
-from m2kt.scan.text.personal import personal
+from m2kt.scan.text.personal import PERSONAL, personal
 from m2kt.scan.text.secrets import UNKNOWN_FORM, secrets
 from m2kt.scan.verdict import Finding, Weight
 
@@ -26,6 +26,8 @@ MAX_REPORTED = 20
 PLAIN = 2
 """Readings that are the text itself: as it stands, and without what nobody sees."""
 JOINED = ", joined"
+EVERYTHING = f"fields{JOINED}"
+"""Of which a number means nothing: settings and symbols that follow one another look like one."""
 LEAST_WHOLE = 2
 READERS: tuple[tuple[Callable[[str], Iterator[str]], Weight], ...] = (
     (secrets, Weight.FAULT),
@@ -45,7 +47,8 @@ def texts(subject: Subject) -> Iterator[Finding]:
     told: dict[tuple[str, str], Finding] = {}
     for where, text in found:
         for what, weight in said(text, joined=True) if where.endswith(JOINED) else hits(text):
-            told.setdefault((where, what), Finding(where, what, weight))
+            if where != EVERYTHING or weight is Weight.FAULT or what not in PERSONAL:
+                told.setdefault((where, what), Finding(where, what, weight))
     yield from list(told.values())[:MAX_REPORTED]
 
 
@@ -104,7 +107,7 @@ def joins(found: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
         for order in (strings, strings[::-1]) if len(strings) > 1 else ():
             yield from ((f"{name}{JOINED}", between.join(order)) for between in (" ", ""))
     everything = [text for each in kinds.values() for text in each]
-    yield from ((f"fields{JOINED}", " ".join(order)) for order in (everything, everything[::-1]))
+    yield from ((EVERYTHING, " ".join(order)) for order in (everything, everything[::-1]))
 
 
 def _templates(packet: Packet) -> Iterator[tuple[str, str]]:

@@ -169,3 +169,6 @@ _SAYS: Mapping[str, Callable[[str], bool]] = {
     ),
     "says what a person suffers from": lambda text: bool(_ILL.search(text)),
 }
+
+PERSONAL = frozenset(_SAYS)
+"""All that this reader may say."""
