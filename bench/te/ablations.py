@@ -1,35 +1,31 @@
 """What each part is worth: one thing changed at a time, and the baseline with other means than 150,000 outputs.
 
 ``python -m bench.te.ablations`` (spec on stdin, one JSON line: a list of rows). One survey of the teacher serves all
-three operators; everything is aligned with the controls' number of steps and judged on the half kept for the report.
+packets; everything is aligned with the controls' number of steps and judged on the half kept for the report.
 """
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.te.judging import accuracy, opened, report_half, seal
+from bench.te import edges, gaps, labels, worlds
+from bench.te.judging import accuracy, report_half, seal
 from bench.te.kd_variants import kd_rows
 from bench.te.packets import knowledge_of
-from bench.te.settings import FULL, QUICK, Size, probes_of
-from bench.te.stages import Job, Row, Scene, align_jobs, domain_of, make_scene
+from bench.te.settings import FULL, PARTS, QUICK, Size
+from bench.te.stages import Row, make_scene
+from bench.te.trials import Trial, Variant, judged, variant, weighing
 from m2kt.neural.models import offline, set_threads
 from m2kt.packet import Packet
 from m2kt.packet.controls import rebuilt
 from m2kt.packet.knowledge import Knowledge
-from student_agent.checks import Check
 from student_agent.projection import only
 from teacher_agent.assembly import anchors_of, assemble
-from teacher_agent.build import build
-from teacher_agent.concepts import gather
-from teacher_agent.extract import Extraction, Settings, survey
-from teacher_agent.label import Label
-from teacher_agent.operators import operator_of
 from teacher_agent.settings import Operator
 
 OPERATORS: Mapping[str, Row] = {
@@ -50,79 +46,60 @@ FACTS = (64, 256)
 BASE = "attribution"
 
 
-@dataclass(frozen=True)
-class Variant:
-    """A packet with something changed, or how it is aligned; ``vector_bytes`` of all concepts' vectors together."""
-
-    group: str
-    name: str
-    packet: Packet
-    vector_bytes: int
-    options: Row = field(default_factory=dict)
-
-
 def main() -> int:
     spec = json.loads(sys.stdin.read())
     offline()
     set_threads(1)
-    size = QUICK if spec["quick"] else FULL
-    print(json.dumps(run(spec["domain"], spec["seed"], size, Path(spec["root"]), Path(spec["models"]))))
+    size, parts = QUICK if spec["quick"] else FULL, spec["parts"] or PARTS
+    print(json.dumps(run(spec["domain"], spec["seed"], size, Path(spec["root"]), Path(spec["models"]), parts)))
     return 0
 
 
-def run(domain: str, seed: int, size: Size, root: Path, models: Path) -> list[Row]:
-    """All rows of one domain and seed."""
+def run(domain: str, seed: int, size: Size, root: Path, models: Path, parts: Sequence[str] = PARTS) -> list[Row]:
+    """The rows of these parts, of one domain and seed."""
     scene = make_scene(domain, seed, size, root / f"ablations-{domain}-{seed}", models)
-    made = {f"v{number}": each for number, each in enumerate(variants(scene))}  # names that a directory may have
-    jobs = {name: Job(each.packet, size.control_steps, each.options) for name, each in made.items()}
-    learned = align_jobs(scene, jobs, "ablations")
     sealed = seal(scene.task, scene.fact, scene.root / "sealed", size.items, 2, seed)
     checks = report_half(sealed.near)
-    teacher = accuracy(scene.teacher, checks)
-    rows = [_row(scene, each, learned[name], checks, teacher) for name, each in made.items()]
-    rows += kd_rows(scene, made["v0"].packet, checks, teacher)
-    return [{"domain": domain, "seed": seed, **row} for row in rows]
+    trial = Trial(scene, checks, accuracy(scene.teacher, checks))
+    makers: Mapping[str, Callable[[], Iterator[Row]]] = {
+        "packets": lambda: judged(trial, variants(trial), "packets"),
+        "KD": lambda: kd_rows(scene, trial.base, checks, trial.teacher),
+        "edges": lambda: judged(trial, edges.variants(trial), "edges"),
+        "gaps": lambda: judged(trial, gaps.variants(trial), "gaps"),
+        "world": lambda: worlds.rows(trial, models),
+        "labels": lambda: labels.rows(trial),
+    }
+    return [{"domain": domain, "seed": seed, **row} for part in parts for row in makers[part]()]
 
 
-def variants(scene: Scene) -> Iterator[Variant]:
+def variants(trial: Trial) -> Iterator[Variant]:
     """One change each, the packet of record first."""
-    found = {name: (packet, exact) for name, packet, exact in by_operator(scene)}
+    found = {name: (packet, exact) for name, packet, exact in by_operator(trial)}
     base, whole = found[BASE]
     for name, (packet, _) in found.items():
-        yield _variant("operator", name, packet)
+        yield variant("operator", name, packet)
     for group, changes in (("CAL", FORMS), ("loss", LOSSES)):
         for name, options in changes.items():
-            yield replace(_variant(group, name, base), options=options)
+            yield replace(variant(group, name, base), options=options)
     knowledge = knowledge_of(base)
     for count in FACTS:
         if count < len(knowledge.centroids):
             first = only(knowledge, np.arange(len(knowledge.centroids)) < count)  # the best supported come first
-            yield _variant("concepts", f"{count} facts", rebuilt(base, first))
+            yield variant("concepts", f"{count} facts", rebuilt(base, first))
     for name, change in PRECISIONS.items():
         changed = change(whole)
-        yield replace(_variant("precision", name, rebuilt(base, changed)), vector_bytes=WEIGHS[name](changed))
+        yield weighing(variant("precision", name, rebuilt(base, changed)), WEIGHS[name](changed))
 
 
-def _variant(group: str, name: str, packet: Packet) -> Variant:
-    return Variant(group, name, packet, knowledge_of(packet).centroids.nbytes)
-
-
-def by_operator(scene: Scene) -> Iterator[tuple[str, Packet, Knowledge]]:
+def by_operator(trial: Trial) -> Iterator[tuple[str, Packet, Knowledge]]:
     """Each operator's packet, and what it holds before anything is rounded (float32)."""
-    teacher, domain = scene.teacher, domain_of(scene.task.name)
-    settings = Settings(probes=probes_of(domain.name, scene.size), seed=scene.seed + 1)
-    settings = replace(settings, surveyed=settings.probes)
-    found = survey(teacher, domain, settings, lambda step, done, total: None)
+    teacher, found = trial.scene.teacher, trial.found
     for name, changes in OPERATORS.items():
-        chosen = replace(settings, **changes)
-        operator = gather(teacher, found.shapes, found.decisions, sums=operator_of(teacher, chosen))
-        concepts = operator.concepts(chosen.least_support, chosen.most_concepts)
-        knowledge = assemble(teacher, found, concepts)
-        packet = build(
-            teacher, domain, chosen, Extraction(knowledge, {}, found.queries), Label("bench/ablation", "1.0.0")
-        )
+        chosen = replace(trial.settings, **changes)
+        concepts = trial.concepts(chosen)
         _, anchors, _ = anchors_of(teacher, found.shapes, found.decisions)
-        yield name, packet, replace(knowledge, centroids=concepts.centroids, anchors=anchors)
+        exact = replace(assemble(teacher, found, concepts), centroids=concepts.centroids, anchors=anchors)
+        yield name, trial.packet(concepts, chosen), exact
 
 
 def as_float16(knowledge: Knowledge) -> Knowledge:
@@ -154,27 +131,6 @@ WEIGHS: Mapping[str, Callable[[Knowledge], int]] = {
     "int8": lambda knowledge: knowledge.centroids.size + 2 * len(knowledge.centroids),  # and a half for each row
 }
 """Bytes of the vectors as they would be stored."""
-
-
-def _row(scene: Scene, variant: Variant, learned: Row, checks: list[Check], teacher: float) -> Row:
-    knowledge = knowledge_of(variant.packet)
-    told = {
-        "group": variant.group,
-        "name": variant.name,
-        "concepts": len(knowledge.centroids),
-        "vectors": len(np.unique(knowledge.centroids, axis=0)),
-        "vector_bytes": variant.vector_bytes,
-    }
-    if "memory" not in learned:
-        return {**told, "accuracy": None, "te": None, "refused": learned["refused"]}
-    right = accuracy(scene.student, checks, opened(scene.student, learned["memory"]))
-    return {
-        **told,
-        "accuracy": right,
-        "te": right / teacher,
-        "residual": learned["residual"],
-        "trained": learned["trained_parameters"],
-    }
 
 
 if __name__ == "__main__":

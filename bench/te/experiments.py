@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench.te.measuring import SEEDS, Row, ablate, measure_one, plant
 from bench.te.report import page
-from bench.te.settings import DOMAINS, KEPT_SEED
+from bench.te.settings import DOMAINS, KEPT_SEED, PARTS
 from m2kt.files import write_atomically
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,9 @@ def main() -> int:
     arguments = argparse.ArgumentParser(prog="python -m bench.te.experiments", description=__doc__.splitlines()[0])
     arguments.add_argument("--quick", action="store_true", help="one seed, the kept models")
     arguments.add_argument("--only", nargs="+", choices=DOMAINS, default=list(DOMAINS))
-    arguments.add_argument("--ablations", action="store_true", help="instead: one part changed at a time")
+    arguments.add_argument(
+        "--ablations", nargs="*", choices=PARTS, metavar="PART", help=f"instead: {', '.join(PARTS)}, or all of these"
+    )
     arguments.add_argument(
         "--planted", action="store_true", help="instead: a teacher that errs, into rows that are there"
     )
@@ -54,8 +56,8 @@ def _made(wanted: argparse.Namespace, domain: str, seed: int) -> dict[str, list[
     told = conditions(wanted.quick)
     with tempfile.TemporaryDirectory() as root:
         given = domain, seed, wanted.quick, Path(root), wanted.models
-        if wanted.ablations:
-            return {"ablations": [{**row, **told} for row in ablate(*given)]}
+        if wanted.ablations is not None:
+            return {"ablations": [{**row, **told} for row in ablate(*given, wanted.ablations)]}
         if wanted.planted:
             return {"rows": [{**_row_of(wanted, domain, seed), "planted": {**plant(*given), "date": told["date"]}}]}
         return {"rows": [{**measure_one(*given), **told}]}
@@ -76,7 +78,7 @@ def _row_of(wanted: argparse.Namespace, domain: str, seed: int) -> Row:
     """The row that is there; `KeyError` where there is none."""
     rows: list[Row] = json.loads((wanted.out / "results.json").read_text())
     found = {_name(row): row for row in rows}
-    return found[domain, seed, "quick" if wanted.quick else "full"]
+    return found[domain, seed, "quick" if wanted.quick else "full", None]
 
 
 def conditions(quick: bool) -> Row:
@@ -110,8 +112,9 @@ def _merged(path: Path, new: Sequence[Row]) -> list[Row]:
     return rows
 
 
-def _name(row: Row) -> tuple[str, int, str]:
-    return row["domain"], row["seed"], row["size"]
+def _name(row: Row) -> tuple[str, int, str, str | None]:
+    """What a row is of; rows of ablations are replaced group by group."""
+    return row["domain"], row["seed"], row["size"], row.get("group")
 
 
 if __name__ == "__main__":

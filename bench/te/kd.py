@@ -50,7 +50,7 @@ def lessons(teacher: LanguageModel, student: LanguageModel, task: Task, fact: Fa
     parts, asked = [], teacher.tokenizer([f"{prompt} {told}" for prompt, told in texts])["input_ids"]
     with counter:  # one text tells the cost of all of its length; the counter itself is slow
         costs = {length: _cost(teacher, counter, length) for length in {len(row) for row in asked}}
-    rows = _encoded(student, texts)
+    rows = encoded(student, texts)
     longest = max(len(ids) for ids, _ in rows)
     shares, best = _said(teacher, asked)
     for (ids, words), own, place in zip(rows, best, range(len(rows)), strict=True):
@@ -88,7 +88,7 @@ def _first_pieces(teacher: LanguageModel, student: LanguageModel) -> NDArray[np.
     return first
 
 
-def _encoded(student: LanguageModel, texts: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+def encoded(student: LanguageModel, texts: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
     """Token ids with the end mark, and the number of the word that each belongs to (prompt words included)."""
     whole = student.tokenizer([f"{prompt} {told}" for prompt, told in texts], return_offsets_mapping=True)
     end = student.tokenizer.eos_token_id

@@ -57,8 +57,13 @@ def _size(lm: LanguageModel) -> int:
 def fine_tuned(scene: Scene, budget: Kd) -> tuple[kd.Course, int]:
     """The whole student on a fixed set, at the rate that validation chooses; and how many outputs it was."""
     checks, data = _data(scene, budget)
-    courses = [kd.train(scene.student, data, checks, budget, rate, budget.steps) for rate in budget.rates]
-    return max(courses, key=lambda each: each.validation), data.outputs
+    return best_course(scene.student, data, checks, budget), data.outputs
+
+
+def best_course(student: LanguageModel, data: kd.Lessons, checks: list[Check], budget: Kd) -> kd.Course:
+    """At the rate that validation chooses."""
+    courses = [kd.train(student, data, checks, budget, rate, budget.steps) for rate in budget.rates]
+    return max(courses, key=lambda each: each.validation)
 
 
 def _data(scene: Scene, budget: Kd) -> tuple[list[Check], kd.Lessons]:

@@ -28,9 +28,9 @@ def measure_one(domain: str, seed: int, quick: bool, root: Path, models: Path) -
     return row
 
 
-def ablate(domain: str, seed: int, quick: bool, root: Path, models: Path) -> list[Row]:
-    """The ablations of one domain and seed, likewise."""
-    rows: list[Row] = _told("bench.te.ablations", domain, seed, quick, root, models)
+def ablate(domain: str, seed: int, quick: bool, root: Path, models: Path, parts: Sequence[str] = ()) -> list[Row]:
+    """The ablations of one domain and seed, likewise; all of them or some ``parts``."""
+    rows: list[Row] = _told("bench.te.ablations", domain, seed, quick, root, models, parts=list(parts))
     return rows
 
 
@@ -40,9 +40,9 @@ def plant(domain: str, seed: int, quick: bool, root: Path, models: Path) -> Row:
     return found
 
 
-def _told(module: str, domain: str, seed: int, quick: bool, root: Path, models: Path) -> Any:
+def _told(module: str, domain: str, seed: int, quick: bool, root: Path, models: Path, **more: Any) -> Any:
     """What a process says on the last line."""
-    spec = {"domain": domain, "seed": seed, "quick": quick, "root": str(root), "models": str(models)}
+    spec = {"domain": domain, "seed": seed, "quick": quick, "root": str(root), "models": str(models), **more}
     command = [sys.executable, "-m", module]
     done = subprocess.run(command, input=json.dumps(spec), text=True, stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout.splitlines()[-1])

@@ -133,7 +133,12 @@ ABLATED = """One thing changed at a time (`python -m bench.te.experiments --abla
 from one survey of its teacher and are aligned with the controls' number of steps; *vector bytes* are those of the
 concepts' vectors alone. In the linear form of the CAL, L_align and L_safe have no gradient, so they are left out of the
 form `mlp`; nothing is denied here, which makes L_safe 0. Rows of *KD* are the baseline with other means: the same
-student fine-tuned on other numbers of outputs, and the packet's memory with values learned from outputs, not from C."""
+student fine-tuned on other numbers of outputs, and the packet's memory with values learned from outputs, not from C.
+Rows of *edges* and *templates* leave a share of R out, three draws each; rows of *missing facts* a share of C. In
+rows of *wrong outputs* a packet is made of five outputs of each fact, a share of which are another decision's. *Another
+world* is a packet of a teacher of another world, judged in both on items that ask what they say differently; *chance*
+is the larger of guesses and the untaught student on these items. *Labels* are the student's own ceiling: the baseline's
+schedule on the texts themselves."""
 
 
 CHANGED: Columns = {
@@ -143,7 +148,7 @@ CHANGED: Columns = {
     "accuracy": itemgetter("accuracy"),
     "TE": itemgetter("te"),
     **{name.replace("_", " "): _told(name) for name in ("concepts", "vectors", "vector_bytes", "residual")},
-    **{name: _told(name) for name in ("trained", "outputs", "steps")},
+    **{name: _told(name) for name in ("trained", "outputs", "steps", "items", "chance")},
 }
 """The rows of `bench.te.ablations`."""
 

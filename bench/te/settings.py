@@ -24,6 +24,12 @@ BAGS = ("bag", "bag-shuffled")
 groundings are worth without R; with shuffled concepts, nothing."""
 
 
+PARTS = ("packets", "KD", "edges", "gaps", "world", "labels")
+"""Of the ablations; each can be made alone."""
+OTHER_SEED = 11
+"""Of the other world, whose packet must be worth nothing here."""
+
+
 @dataclass(frozen=True)
 class Kd:
     """The baseline's budget: steps are a cap, its validation decides."""
