@@ -1,10 +1,11 @@
 """`make experiments`: rows from runs into docs/results.json, and from that file docs/results.md. Nothing by hand.
 
-    python -m bench.te.experiments [--quick] [--only rules] [--ablations | --planted] [--out docs]
+    python -m bench.te.experiments [--quick] [--only rules] [--ablations [PART ...] | --planted] [--out docs]
 
 A row of the same domain, seed and size replaces the one that is there; rows of other domains stay, so that a long
-experiment can be made in parts. With --ablations the rows of `bench.te.ablations` are made instead, into
-docs/ablations.json; they stand on the same page. With --planted a planted error is made for rows that are there.
+experiment can be made in parts. With --ablations the rows of `bench.te.ablations` are made instead, all groups of them
+or those of some parts, into docs/ablations.json; they stand on the same page. With --planted a planted error is made
+for rows that are there.
 """
 
 import argparse
