@@ -135,10 +135,10 @@ concepts' vectors alone. In the linear form of the CAL, L_align and L_safe have 
 form `mlp`; nothing is denied here, which makes L_safe 0. Rows of *KD* are the baseline with other means: the same
 student fine-tuned on other numbers of outputs, and the packet's memory with values learned from outputs, not from C.
 Rows of *edges* and *templates* leave a share of R out, three draws each; rows of *missing facts* a share of C. In
-rows of *wrong outputs* a packet is made of five outputs of each fact, a share of which are another decision's. *Another
-world* is a packet of a teacher of another world, judged in both on items that ask what they say differently; *chance*
-is the larger of guesses and the untaught student on these items. *Labels* are the student's own ceiling: the baseline's
-schedule on the texts themselves."""
+rows of *wrong outputs* a packet is made of five outputs of each fact, a share of which are another decision's; in those
+of *blurred states* all five have noise. *Another world* is a packet of a teacher of another world, judged in both on
+items that ask what they say differently; *chance* is the larger of guesses and the untaught student on these items.
+*Labels* are the student's own ceiling: the baseline's schedule on the texts themselves."""
 
 
 CHANGED: Columns = {

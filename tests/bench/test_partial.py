@@ -64,11 +64,11 @@ def test_a_larger_share_of_missing_edges_holds_a_smaller_one() -> None:
     assert quarter < half
 
 
-def _overheard(wrong: float) -> tuple[gaps.Overheard, Knowledge]:
+def _overheard(wrong: float = 0.0, blur: float = 0.0) -> tuple[gaps.Overheard, Knowledge]:
     words = [f"w{number}" for number in range(10)]
     knowledge = next_knowledge(words)
     operator = gaps.Overheard(
-        knowledge.anchors.astype(np.float32), knowledge.anchor_bias, wrong, np.random.default_rng(1)
+        knowledge.anchors.astype(np.float32), knowledge.anchor_bias, np.random.default_rng(1), wrong, blur
     )
     states = knowledge.centroids.astype(np.float64)
     for _ in range(8):
@@ -77,7 +77,7 @@ def _overheard(wrong: float) -> tuple[gaps.Overheard, Knowledge]:
 
 
 def test_of_each_fact_as_many_outputs_are_heard_as_a_concept_needs() -> None:
-    operator, knowledge = _overheard(0.0)
+    operator, knowledge = _overheard()
     concepts = operator.concepts(5, 100)
     assert concepts.support.tolist() == [gaps.OUTPUTS_PER_FACT] * 10
     assert np.allclose(concepts.centroids, knowledge.centroids, atol=1e-3)
@@ -85,11 +85,30 @@ def test_of_each_fact_as_many_outputs_are_heard_as_a_concept_needs() -> None:
 
 
 def test_a_wrong_output_is_another_decisions_and_wrong_in_its_share() -> None:
-    operator, _ = _overheard(0.4)
+    operator, _ = _overheard(wrong=0.4)
     said = np.array([operator.said[0, (number,)] for number in range(10)])
     wrong = said != (np.arange(10)[:, None] + 1) % 10
     assert 0.2 < wrong.mean() < 0.6
     assert operator.concepts(5, 100).dispersion.max() > 0.1  # the spread tells of it
+
+
+def test_blurred_states_say_other_things_now_and_then() -> None:
+    wrong = []
+    for blur in (0.5, 1.0, 4.0):
+        operator, _ = _overheard(blur=blur)
+        said = np.array([operator.said[0, (number,)] for number in range(10)])
+        wrong.append((said != (np.arange(10)[:, None] + 1) % 10).mean())
+    assert wrong[0] < wrong[1] < wrong[2]
+
+
+def test_what_was_misheard_is_counted_by_fact_and_not_by_place() -> None:
+    knowledge = small_knowledge()
+    right = [[answer] for answer in decoded(knowledge).tolist()]
+    assert gaps.misheard(knowledge, knowledge, right) == 0.0
+    order = np.arange(len(right))[::-1]
+    turned = replace(knowledge, centroids=knowledge.centroids[order], groundings=knowledge.groundings[order])
+    assert gaps.misheard(knowledge, turned, right[::-1]) == 0.0
+    assert gaps.misheard(knowledge, knowledge, [[(answer + 1) % 3, answer] for [answer] in right]) == 0.5
 
 
 def test_packets_of_answers_say_what_was_heard_most_or_first() -> None:
