@@ -12,7 +12,7 @@ from itertools import count
 import pytest
 
 from m2kt.scan import Outcome, Policy, scan
-from m2kt.scan.text import hits
+from m2kt.scan.text import _templates, hits
 from m2kt.scan.text import texts_of as every_text
 from m2kt.scan.text.apart import are_words
 from m2kt.scan.text.normal import MOST, MOST_MARKS, _streams, plain, readings
@@ -239,6 +239,13 @@ def test_few_long_symbols_fill_no_memory_by_being_used_often(monkeypatch):
     monkeypatch.setattr("m2kt.scan.text.MAX_CHARS", 300)
     found = list(every_text(with_symbols(*(letter * 200 for letter in "abcdefgh"))))
     assert 300 < sum(len(text) for _, text in found) <= 500
+
+
+def test_a_template_is_not_written_out_beyond_the_limit(monkeypatch):
+    packet = with_symbols()
+    longest = max(len(text) for where, text in every_text(packet) if where.startswith("template"))
+    monkeypatch.setattr("m2kt.scan.text.MAX_CHARS", 2)
+    assert longest > 4 >= max(len(text) for _, text in _templates(packet))
 
 
 @pytest.mark.parametrize(
