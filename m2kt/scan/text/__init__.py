@@ -17,7 +17,7 @@ from m2kt.scan.text.injection import injections
 from m2kt.scan.text.learned import ORDERED, learned
 from m2kt.scan.text.normal import plain, readings
 from m2kt.scan.text.personal import PERSONAL, personal
-from m2kt.scan.text.secrets import UNKNOWN_FORM, secrets
+from m2kt.scan.text.secrets import GIVEN, UNKNOWN_FORM, secrets
 from m2kt.scan.verdict import Finding, Weight
 
 MAX_CHARS = 1 << 20
@@ -61,13 +61,14 @@ def hits(text: str) -> Iterator[tuple[str, Weight]]:
 
 def said(text: str, joined: bool = False) -> Iterator[tuple[str, Weight]]:
     """What the readers find in a text, in whatever disguise, which is no finding here. Of fields that were ``joined``
-    only forms and orders count: a list of names exposes nobody, and put together it looks drawn."""
+    only forms and orders count: a list of names exposes nobody, and put together it looks drawn. What a vocabulary has
+    beside ``key`` by chance is for reviewers: it refuses no packet."""
     whole = _is_whole(text)
     for number, reading in enumerate(readings(text)):
         for reader, weight in READERS:
             for what in reader(reading):
                 if what != UNKNOWN_FORM or not (joined or (whole and number >= PLAIN)):
-                    yield what, weight
+                    yield what, Weight.SUSPICION if joined and what == GIVEN else weight
         for what in learned(reading, deciphered=number >= PLAIN):
             if not joined or what == ORDERED:
                 yield what, Weight.SUSPICION

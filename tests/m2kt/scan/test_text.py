@@ -218,6 +218,16 @@ def test_a_number_split_over_symbols_is_found():
     assert "symbols, joined: holds a payment card number" in found.evidence
 
 
+def test_a_vocabulary_is_refused_for_no_words_that_stand_together():
+    found = texts_of(with_symbols("if", "password", "=", "utfAB_64k", "while"))
+    assert found.outcome is Outcome.SUSPICIOUS
+    assert "symbols, joined: holds a password or key given by name" in found.evidence
+
+
+def test_a_key_split_over_symbols_fails_a_packet():
+    assert texts_of(with_symbols(KEY[:9], KEY[9:])).outcome is Outcome.FAIL
+
+
 def test_a_symbol_in_disguise_is_found():
     found = texts_of(with_symbols("r\u0435d her\u043en b\u0456rd"))
     assert found.evidence == ("symbols: its letters pass for others",)
