@@ -6,8 +6,10 @@ The models are tiny and untrained, of two families; every child is a process of 
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from m2kt.anchors import strokes
 from m2kt.cli.edge import run_app
 from m2kt.errors import AlignmentRefused, ModelError, NotFound, SameFamily, UsageError
 from student_agent import commands as student
@@ -125,3 +127,33 @@ def test_removing_the_packet_removes_the_knowledge(root: Path, capsys: pytest.Ca
     assert learn(root, "classify w1 --model {student} --state {state}") == NotFound.exit_code
     assert "Ground a packet first" in capsys.readouterr().err
     assert learn(root, f"remove {head.packet_id} --state {{state}}") == NotFound.exit_code
+
+
+@pytest.mark.nightly  # three more children
+def test_plain_modules_teach_each_other_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    levels = strokes(700, 8, np.random.default_rng(9))
+    names = np.where(
+        levels[:, :4].sum((1, 2), dtype=np.int64) > levels[:, 4:].sum((1, 2), dtype=np.int64), "up", "down"
+    )
+    for name, part in (("labelled", slice(0, 200)), ("probes", slice(200, 500)), ("test", slice(500, 700))):
+        told = {} if name == "probes" else {"labels": names[part]}
+        np.savez(tmp_path / f"{name}.npz", images=levels[part], **told)
+    (tmp_path / "set.json").write_text('{"recipe": "strokes/1", "count": 400, "side": 8, "seed": 7}')
+    for name, settings in (("teacher", '{"seed": 1, "width": 48}'), ("student", '{"seed": 2, "width": 40}')):
+        (tmp_path / f"{name}.json").write_text(settings)
+    write_task(tmp_path)  # for its key
+    plugged = "--encoder tests.static_parts:image_encoder --set {set.json} --threads 1"
+    shared = f"{plugged} --settings {{teacher.json}} --version 1.0.0 --key {{key.pem}}"
+    assert teach(tmp_path, f"anchors {shared} --name acme/strokes --out {{anchors.m2kt}} --log {{a.log}}") == 0
+    files = "--labelled {labelled.npz} --probes {probes.npz} --out {concepts.m2kt} --log {c.log}"
+    assert teach(tmp_path, f"concepts {shared} {files} --name acme/halves --count 40") == 0
+    line = GROUND.replace("--set {set.txt} ", "").replace("--threads 1 ", "")
+    allowed = "--settings {student.json} --allow-same-family sequential"
+    assert learn(tmp_path, f"{line} {plugged} {allowed}") == 0
+    capsys.readouterr()
+    assert learn(tmp_path, "classify --state {state} --labelled {test.npz}") == 0
+    told = re.match(r"right \d+ of 200: (\S+) \(the commonest label: (\S+)\)", capsys.readouterr().out)
+    assert told
+    assert float(told[1]) > 0.8 > float(told[2])
+    assert learn(tmp_path, "classify --state {state} --file {test.npz}") == 0
+    assert capsys.readouterr().out.splitlines()[199].endswith("\timage 199")
