@@ -1,7 +1,8 @@
 """Inputs of a task as people keep them: texts line by line, labelled ones with a tab, images as arrays (docs/real.md).
 
 ``*.npz`` holds ``images`` (n, H, W) of uint8 and, where they are labelled, ``labels`` (n,); every other file is UTF-8
-text, one input a line, a tab before its label. As in anchor sets, empty lines and those that begin with # are comments.
+text, one input a line without the spaces around it, a tab before its label. As in anchor sets, empty lines and those
+that begin with # are comments.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,7 @@ def read_inputs(path: Path) -> Inputs:
     """The inputs in a file; `UsageError` says what is wrong with it."""
     if path.suffix == ".npz":
         return _images(path, _arrays(path))
-    found = tuple(text for _, text in _lines(path))
+    found = tuple(text.strip() for _, text in _lines(path))
     if not found:
         raise UsageError(f"{path} holds no inputs", hint="Write one text a line.")
     return found
@@ -52,6 +53,7 @@ def read_labelled(path: Path) -> Labelled:
             raise UsageError(
                 f"{path}, line {number}: no label", hint="Write TEXT, a tab, LABEL on each line (see docs/real.md)."
             )
+        text = text.strip()
         before, first = found.setdefault(text, (label.strip(), number))
         if before != label.strip():
             raise UsageError(

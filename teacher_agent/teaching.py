@@ -86,7 +86,8 @@ def task_of(labelled: Labelled, probes: Inputs) -> Task:
             hint="Give more inputs of the same kind; they need no labels.",
         )
     chosen: Inputs = probes[kept] if isinstance(probes, np.ndarray) else tuple(probes[row] for row in kept)
-    labels = np.array([symbols.index(each) for each in labelled.labels])
+    number = {symbol: place for place, symbol in enumerate(symbols)}
+    labels = np.array([number[each] for each in labelled.labels])
     return Task(labelled.items, labels, symbols, chosen, len(probes) - len(kept))
 
 
