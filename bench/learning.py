@@ -9,13 +9,14 @@ all three anew: ``python -m bench.learning --train m2kt/scan`` (the weights that
 import argparse
 import json
 import random
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from bench import regression
-from bench.messages import messages
+from bench.messages import LOCALES, messages
 from bench.private_texts import Example, documents, examples, manuals, talk
 from m2kt.scan.text.learned import KINDS
 from m2kt.scan.text.ngrams import Vector, scores, shaped
@@ -32,6 +33,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="measure; the default")
     parser.add_argument("--train", type=Path, help="the folder that the weights go to")
     given = parser.parse_args()
+    if not messages(0):
+        print(f"no messages of programs under {LOCALES}: classifiers hear less of other languages", file=sys.stderr)
     if given.train:
         for kind in KINDS:
             np.save(given.train / f"{kind}.npy", fitted(list(examples(kind))).astype(np.float16))
@@ -44,16 +47,19 @@ def fitted(told: Sequence[Example]) -> Vector:
     return regression.fit([shaped(each.text) for each in told], [each.label for each in told], rounds=ROUNDS)
 
 
-def measure(kind: str) -> dict[str, float]:
-    """At the classifier's limit: the share of held-out frames' attacks it finds and of honest texts it flags."""
+def measure(kind: str) -> dict[str, float | None]:
+    """At the classifier's limit: the share of held-out frames' attacks it finds and of honest texts it flags; None of
+    messages where the machine has none."""
     told = list(examples(kind))
     frames = sorted({each.frame for each in told} - {"manual"})
     random.Random(1).shuffle(frames)
     held = frozenset(frames[::HELD])
     weights, limit = fitted([each for each in told if each.frame not in held]), KINDS[kind][1]
 
-    def judge(texts: Sequence[str]) -> float:
-        return round(float(np.mean(scores([shaped(each) for each in texts], weights) > limit)), 4)
+    def judge(texts: Sequence[str]) -> float | None:
+        return (
+            None if not texts else round(float(np.mean(scores([shaped(each) for each in texts], weights) > limit)), 4)
+        )
 
     unheard = [each for each in told if each.frame in held]
     return {

@@ -6,6 +6,7 @@ with less of other languages.
 
 import gettext
 import random
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def _catalogues(language: str) -> Iterator[str]:
         with path.open("rb") as file:
             try:
                 said = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]  # no other way to list them
-            except (OSError, UnicodeError, ValueError):
+            except (OSError, UnicodeError, ValueError, struct.error):
                 continue
         for key, text in said.items():
             if isinstance(key, str) and key and SHORTEST <= len(text) <= LONGEST and text != key:

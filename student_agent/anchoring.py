@@ -91,15 +91,22 @@ def require_fit(found: Fit) -> Fit:
 
 
 def distance(concepts: NDArray[np.floating], anchors: NDArray[np.floating], seed: int = 0, most: int = 1500) -> float:
-    """How far the median concept lies from its nearest anchor, in the median anchor's distance from its nearest other,
-    both in the teacher's space with every coordinate scaled as the *concepts* have it. 1 is among them."""
+    """How far the median concept lies from the anchors (`distances`)."""
+    return float(np.median(distances(concepts, anchors, seed, most)))
+
+
+def distances(concepts: NDArray[np.floating], anchors: NDArray[np.floating], seed: int = 0, most: int = 1500) -> Rows:
+    """How far concepts, at most ``most`` of them, lie from their nearest anchor, in the median anchor's distance from
+    its nearest other, both in the teacher's space with every coordinate scaled as the *concepts* have it. 1 is among
+    them."""
     rng = np.random.default_rng(seed)
     a, c = (np.asarray(each, np.float64) for each in (anchors, concepts))
     a, c = (each[rng.permutation(len(each))[:most]] for each in (a, c))
     scale = np.sqrt(c.var(0) + 1e-6 * c.var() + 1e-12)
     own = _distances(a / scale, a / scale)
     np.fill_diagonal(own, np.inf)
-    return float(np.median(_distances(c / scale, a / scale).min(1)) / max(np.median(own.min(1)), 1e-12))
+    lie: Rows = _distances(c / scale, a / scale).min(1) / max(float(np.median(own.min(1))), 1e-12)
+    return lie
 
 
 def _distances(left: Rows, right: Rows) -> Rows:

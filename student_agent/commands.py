@@ -1,9 +1,8 @@
 """The student's command line: taking packets, giving them back, exchanging, and seeing what the student says."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -11,11 +10,13 @@ from m2kt.agent.child import Progress
 from m2kt.agent.config import configure
 from m2kt.agent.daemon import log_to_stderr
 from m2kt.cli.bars import bars
+from m2kt.cli.encoders import read_settings
 from m2kt.errors import UsageError
 from m2kt.signing.keys import TrustStore, load_private
-from student_agent import consolidating, daemon
+from student_agent import consolidating, daemon, static_commands
 from student_agent.activation import State
 from student_agent.config import Config
+from student_agent.heads import Heads
 from student_agent.recall import obey
 from student_agent.service import take_from_broker
 from student_agent.take import Decision, Policy, Student
@@ -32,7 +33,11 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 
 @app.callback()
 def _root() -> None:
-    """Take knowledge packets into a model. `align`, `consolidate`, `verify`, `logits` alone read a job from stdin."""
+    """Take knowledge packets into a model. `align`, `ground`, `consolidate`, `verify`, `logits` alone read a job from
+    stdin."""
+
+
+static_commands.mount(app)
 
 
 @app.command()
@@ -157,7 +162,8 @@ def recall(state: StateDir, broker: Broker) -> None:
 @app.command()
 def remove(packet_id: str, state: StateDir) -> None:
     """Take a packet out of force; without it the student is, bit for bit, what it was."""
-    State(state).remove(packet_id)
+    grounded = any(each.packet_id == packet_id for each in Heads(state).active())
+    (Heads(state) if grounded else State(state)).remove(packet_id)
     typer.echo(f"removed {packet_id}")
 
 
@@ -166,6 +172,8 @@ def list_active(state: StateDir) -> None:
     """Packets in force, in order of activation."""
     for each in State(state).active():
         typer.echo("  ".join(asdict(each).values()))
+    for head in Heads(state).active():
+        typer.echo(f"{head.packet_id}  {head.directory}  head of {head.packet}")
 
 
 @app.command()
@@ -184,23 +192,11 @@ def exchange(
     from student_agent.exchange import take_part  # loads torch
 
     spec = {"exchange": exchange_id, "broker": broker, "key": key, "trust": trust, "peer": peer, "state": state}
-    given = {"out": out, "threads": threads, "settings": _settings(settings)}
+    given = {"out": out, "threads": threads, "settings": read_settings(settings) if settings else None}
     told = {name: each for name, each in given.items() if each is not None}
     with bars() as show:
         found = take_part({**spec, **told}, lambda done, total: show(Progress("rounds", done, total)))
     typer.echo(f"{found['state']}: {found['reason']}")
-
-
-def _settings(path: Path | None) -> dict[str, Any] | None:
-    if path is None:
-        return None
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read settings from {path}: {error}") from error
-    if not isinstance(found, dict):
-        raise UsageError(f"{path} must hold a JSON object")
-    return found
 
 
 @app.command()

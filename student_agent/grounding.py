@@ -4,13 +4,10 @@
 2. Verify both packets; they must be of one teacher, one reading and one anchor set, and the set at hand must be it.
 3. The student encodes the set itself; fit the map; refuse anchors off the domain and a poor fit.
 4. Learn the head from samples of the packet; the student's core stays frozen, proven by its digest.
-5. Write the head; what it says outside these inputs is not known, and nothing is active yet.
+5. Write the head; what it says outside these inputs is not known. The command `ground` puts it in force (heads.py).
 """
 
-import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,37 +16,21 @@ from numpy.typing import NDArray
 
 from m2kt.anchors import AnchorSet, read_set
 from m2kt.errors import AlignmentRefused, LedgerMismatch, UsageError
-from m2kt.files import write_atomically
-from m2kt.neural.encoders import Encoder, Pool, Reading, text_encoder
+from m2kt.neural.chosen import CHOICES, PLUGGED, READS, encoder_of
 from m2kt.neural.models import offline, set_threads
-from m2kt.packet import Packet, PacketKind, anchors, ledger, static, tensors
+from m2kt.packet import Packet, PacketKind, anchors, ledger, static
 from m2kt.packet.anchors import AnchorStates
 from m2kt.packet.static import StaticKnowledge
 from m2kt.signing import TrustStore, verify_packet
-from student_agent.anchoring import Fit, distance, fit, relative, require_fit, require_near
-from student_agent.head import Direction, Head, learn, learn_relative, learn_through
+from student_agent.anchoring import FARTHEST, Fit, distances, fit, require_fit, require_near
+from student_agent.grounded import Grounded, save
+from student_agent.head import Direction, learn, learn_relative, learn_through
 from student_agent.isolation import isolate
+from student_agent.kinship import Kin, KinPolicy, nobody
 from student_agent.specs import check_spec
 
-REQUIRED = ("packet", "anchors", "trust", "set", "model", "out")
-OPTIONAL = ("direction", "pool", "prompt", "layer", "gguf_file", "gguf_sha256", "seed", "threads")
-
-
-@dataclass(frozen=True, eq=False)
-class Grounded:
-    """A head, and how a student's states come before it."""
-
-    head: Head
-    direction: Direction
-    carry: Fit | NDArray[Any] | None  # the map to the teacher's space, or the student's states of the anchors
-    symbols: tuple[str, ...]
-    report: dict[str, float]
-
-    def answers(self, states: NDArray[np.floating]) -> NDArray[np.int64]:
-        """What is said of the student's ``states`` (n, d_S): numbers of symbols, (n,)."""
-        if isinstance(self.carry, Fit):
-            return self.head.answers(self.carry(states))
-        return self.head.answers(states if self.carry is None else relative(states, self.carry))
+REQUIRED = ("packet", "anchors", "trust", "set", "out")
+OPTIONAL = (*CHOICES, "direction", "seed", "threads", "allow_same_family")
 
 
 def ground(
@@ -68,7 +49,8 @@ def ground(
     theirs = paired.states.astype(np.float64)
     if knowledge.centroids.shape[1] != theirs.shape[1]:
         raise AlignmentRefused(f"concepts are {knowledge.centroids.shape[1]} wide, anchors {theirs.shape[1]}")
-    away = distance(knowledge.centroids, theirs, seed)
+    lie = distances(knowledge.centroids, theirs, seed)
+    away = float(np.median(lie))
     if direction is None:
         direction, carried = best_direction(fit(theirs, own, seed), fit(own, theirs, seed))
     elif carried is None:
@@ -77,7 +59,9 @@ def ground(
         require_near(away)
         require_fit(carried)
     explained = float(carried.explained)
+    coverage = float((lie <= FARTHEST).mean())
     report = {"explained": explained, "residual": 1 - explained, "ridge": carried.ridge, "away": away}
+    report["coverage"] = coverage
     if direction == Direction.RELATIVE:
         return Grounded(learn_relative(knowledge, theirs, seed), direction, np.asarray(own), knowledge.symbols, report)
     if direction == Direction.ANCHORS:
@@ -97,14 +81,23 @@ def open_concepts(data: bytes, trust: TrustStore) -> tuple[Packet, StaticKnowled
     """Verify a packet of static concepts and recount its ledger."""
     packet = verified(data, trust)
     if packet.manifest.kind != PacketKind.KNOWLEDGE or not static.is_static(packet.tensors):
-        raise AlignmentRefused(f"{packet.manifest.reference} holds no static concepts", hint="Use `align` for it.")
+        swapped = packet.manifest.kind == PacketKind.ANCHORS
+        raise AlignmentRefused(
+            f"{packet.manifest.reference} holds no static concepts",
+            hint="It holds anchors: give it as `anchors`, beside a packet of concepts." if swapped else "Use `take`.",
+        )
     return packet, static.from_tensors(packet.tensors, packet.manifest.symbols)
 
 
 def open_anchors(data: bytes, trust: TrustStore, concepts: Packet, held: AnchorSet) -> AnchorStates:
     """Verify a packet of anchors; it must be of the concepts' teacher and reading, and of the set that is ``held``."""
-    packet = verified(data, trust)
-    found, told = anchors.read(packet), concepts.manifest
+    packet, told = verified(data, trust), concepts.manifest
+    if packet.manifest.kind != PacketKind.ANCHORS:
+        raise AlignmentRefused(
+            f"{packet.manifest.reference} holds no anchors",
+            hint="Give the packet of anchors that this teacher published for these concepts.",
+        )
+    found = anchors.read(packet)
     held.require(found.digest)
     said = told.extraction.settings
     pairs = (
@@ -132,8 +125,9 @@ def verified(data: bytes, trust: TrustStore) -> Packet:
 
 def run(spec: dict[str, Any]) -> dict[str, Any]:
     """Spec: ``packet`` and ``anchors`` files, ``trust`` directory or key file, ``set`` file, ``model`` directory of the
-    student, ``out`` directory; optional ``direction``, ``pool``, ``prompt``, ``layer`` (how the student's state is
-    read), ``gguf_file``, ``gguf_sha256``, ``seed``, ``threads``."""
+    student or ``encoder`` with how its state is read (`m2kt.neural.chosen`), ``out`` directory; optional
+    ``direction``, ``seed``, ``threads``, and ``allow_same_family``: the names and base families that are taken
+    although they are the student's own (without this key nobody asks; the command always gives it)."""
     isolate()
     check_spec(spec, REQUIRED, OPTIONAL)
     offline()
@@ -141,20 +135,29 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     started, trust, held = time.perf_counter(), TrustStore.from_path(Path(spec["trust"])), read_set(Path(spec["set"]))
     packet, knowledge = open_concepts(read_bytes(spec["packet"]), trust)
     paired = open_anchors(read_bytes(spec["anchors"]), trust, packet, held)
-    student = _student(spec)
+    direction, student = _direction(spec), encoder_of(spec, held.kind)
     before = student.sha256
-    made = ground(knowledge, paired, student.encode(_inputs(held)), _direction(spec), spec.get("seed", 0))
+    if "allow_same_family" in spec:
+        policy = KinPolicy(allowed=tuple(spec["allow_same_family"]))
+        Kin(packet.manifest, student.describe().base_family, policy, nobody).check(before)
+    made = ground(knowledge, paired, student.encode(held.items), direction, spec.get("seed", 0))
     if student.sha256 != before:
         raise AlignmentRefused("the student's frozen core changed during alignment", hint="Please report this.")
     card = {
         "packet_id": packet.packet_id,
+        "packet": packet.manifest.reference,
         "student_sha256": before,
         "reading": student.reading,
+        "reads": {name: spec[name] for name in (*READS, *PLUGGED) if spec.get(name) is not None},
         "direction": made.direction,
         "symbols": list(made.symbols),
+        "concepts": len(knowledge.centroids),
+        "symbols_without_concepts": [
+            each for number, each in enumerate(made.symbols) if number not in knowledge.emissions
+        ],
         **made.report,
     }
-    _write(Path(spec["out"]), made, card)
+    save(Path(spec["out"]), made, card)
     return {**card, "head": spec["out"], "seconds": round(time.perf_counter() - started, 2)}
 
 
@@ -166,39 +169,8 @@ def read_bytes(path: str) -> bytes:
         raise UsageError(f"cannot read {path}: {error.strerror}", hint="Name a .m2kt file.") from error
 
 
-def _student(spec: dict[str, Any]) -> Encoder:
-    try:
-        reading = Reading(Pool(spec.get("pool", Pool.MEAN)), spec.get("layer", -1), spec.get("prompt", "{}"))
-    except ValueError as error:
-        raise UsageError(f"no pooling {spec['pool']!r}; there are {', '.join(Pool)}") from error
-    return text_encoder(
-        Path(spec["model"]), reading, gguf_file=spec.get("gguf_file"), gguf_sha256=spec.get("gguf_sha256")
-    )
-
-
 def _direction(spec: dict[str, Any]) -> Direction | None:
     try:
         return Direction(spec["direction"]) if spec.get("direction") else None
     except ValueError as error:
         raise UsageError(f"no direction {spec['direction']!r}; there are {', '.join(Direction)}") from error
-
-
-def _inputs(held: AnchorSet) -> Sequence[str]:
-    if isinstance(held.items, np.ndarray):
-        raise AlignmentRefused(f"{held.name} is a set of images; this job reads texts", hint="Call `ground` directly.")
-    return held.items
-
-
-def _write(out: Path, made: Grounded, card: dict[str, Any]) -> None:
-    """Weights, then the card: a directory with a card is whole."""
-    parts: dict[str, NDArray[Any]] = {f"head/{name}": value for name, value in vars(made.head).items()}
-    if isinstance(made.carry, Fit):
-        parts |= {
-            f"carry/{name}": getattr(made.carry, name) for name in ("source_mean", "scale", "weight", "target_mean")
-        }
-    elif made.carry is not None:
-        parts["carry/anchors"] = made.carry
-    write_atomically(
-        out / "head.safetensors", tensors.encode({name: each.astype(np.float32) for name, each in parts.items()})
-    )
-    write_atomically(out / "head.json", json.dumps(card, indent=1).encode())

@@ -8,6 +8,7 @@ from m2kt.client import Client
 from m2kt.client.lifecycle import RECALLED
 from m2kt.errors import NotFound
 from student_agent.activation import State
+from student_agent.heads import Heads
 from student_agent.specs import check_spec
 
 
@@ -18,15 +19,16 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def obey(state: State, broker: str) -> list[str]:
-    """Remove every active packet that the broker has taken back; returns their ids.
+    """Remove every active packet, memory or head, that the broker has taken back; returns their ids.
 
     A packet that this broker does not know stays: a wrong address must not empty a student.
     """
     removed = []
     with Client(broker) as client:
-        for each in state.active():
-            with suppress(NotFound):
-                if client.show(each.packet_id)["state"] in RECALLED:
-                    state.remove(each.packet_id)
-                    removed.append(each.packet_id)
+        for holder in (state, Heads(state.root)):
+            for each in holder.active():
+                with suppress(NotFound):
+                    if client.show(each.packet_id)["state"] in RECALLED:
+                        holder.remove(each.packet_id)
+                        removed.append(each.packet_id)
     return removed

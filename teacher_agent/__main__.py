@@ -5,7 +5,12 @@ from importlib import import_module
 
 from m2kt.agent.child import no_such_job, run_job, supervised
 
-JOBS = {"extract": "teacher_agent.job", "aggregate": "teacher_agent.aggregate", "anchors": "teacher_agent.anchoring"}
+JOBS = {
+    "extract": "teacher_agent.job",
+    "aggregate": "teacher_agent.aggregate",
+    "anchors": "teacher_agent.anchoring",
+    "concepts": "teacher_agent.teaching",
+}
 
 
 def main(arguments: list[str]) -> int:

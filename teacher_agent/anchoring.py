@@ -3,6 +3,7 @@
 Static concepts of the same teacher are read by students through it; it is published once per teacher, reading and set.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,17 @@ import numpy as np
 
 from m2kt.anchors import AnchorSet, read_set
 from m2kt.errors import ExtractionRefused, UsageError
-from m2kt.files import write_atomically
-from m2kt.neural.encoders import Encoder, Pool, Reading, text_encoder
+from m2kt.neural.chosen import CHOICES, encoder_of
+from m2kt.neural.encoders import Encoder
 from m2kt.neural.models import offline, set_threads
 from m2kt.packet import DomainRef, Packet, anchors
 from m2kt.packet.anchors import AnchorStates, Title
-from m2kt.signing import sign_packet
 from m2kt.signing.keys import load_private
+from teacher_agent.label import Label
+from teacher_agent.publishing import deliver
 
-REQUIRED = ("model", "set", "name", "version", "key", "out")
-OPTIONAL = ("pool", "layer", "prompt", "gguf_file", "gguf_sha256", "licence", "threads")
+REQUIRED = ("set", "name", "version", "key", "out")
+OPTIONAL = (*CHOICES, "licence", "threads", "broker", "project", "session")
 DOMAIN = DomainRef("public-anchors", "1.0.0")
 
 
@@ -38,33 +40,28 @@ def build(encoder: Encoder, found: AnchorSet, title: Title) -> Packet:
 
 
 def run(spec: dict[str, Any]) -> dict[str, Any]:
-    """Spec: ``model`` directory, ``set`` file, ``name`` and ``version`` of the packet, ``key`` private key file,
-    ``out`` file; optional ``pool``, ``layer``, ``prompt`` (how a state is read), ``gguf_file``,
-    ``gguf_sha256``, ``licence``, ``threads``."""
-    missing = [name for name in REQUIRED if not spec.get(name)]
-    unknown = sorted(set(spec) - {*REQUIRED, *OPTIONAL})
-    if missing or unknown:
-        raise UsageError(f"anchors job: missing {missing or 'nothing'}, unknown {unknown or 'nothing'}")
+    """Spec: ``model`` directory or ``encoder`` with how a state is read (`m2kt.neural.chosen`), ``set`` file, ``name``
+    and ``version`` of the packet, ``key`` private key file, ``out`` file; optional ``licence``, ``threads``, and
+    ``broker`` URL with ``project`` there and ``session``."""
+    check(spec, REQUIRED, OPTIONAL, "anchors")
     offline()
     set_threads(spec.get("threads"))
+    title = title_of(spec, DOMAIN)
     key, found = load_private(Path(spec["key"])), read_set(Path(spec["set"]))
-    if found.kind != "text":
-        raise UsageError(f"{found.name} is a set of images; this job reads texts")
-    if spec.get("pool", Pool.MEAN) not in list(Pool):
-        raise UsageError(f"no pooling {spec['pool']!r}; there are {', '.join(Pool)}")
-    reading = Reading(Pool(spec.get("pool", Pool.MEAN)), spec.get("layer", -1), spec.get("prompt", "{}"))
-    encoder = text_encoder(
-        Path(spec["model"]), reading, gguf_file=spec.get("gguf_file"), gguf_sha256=spec.get("gguf_sha256")
-    )
-    created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    title = Title(spec["name"], spec["version"], created, DOMAIN, spec.get("licence", Title.licence))
-    packet = build(encoder, found, title)
-    data = sign_packet(packet, key)
-    write_atomically(Path(spec["out"]), data)
-    return {
-        "packet_id": packet.packet_id,
-        "packet": str(spec["out"]),
-        "bytes": len(data),
-        "set_sha256": found.digest,
-        "ledger": dict(packet.manifest.ledger),
-    }
+    packet = build(encoder_of(spec, found.kind), found, title)
+    told = deliver(packet, key, spec)
+    return {**told, "set_sha256": found.digest, "ledger": dict(packet.manifest.ledger)}
+
+
+def check(spec: Mapping[str, Any], required: Sequence[str], optional: Sequence[str], job: str) -> None:
+    """`UsageError` for what is missing in a specification, and for what no such job knows."""
+    missing = [name for name in required if not spec.get(name)]
+    unknown = sorted(set(spec) - {*required, *optional})
+    if missing or unknown:
+        raise UsageError(f"{job} job: missing {missing or 'nothing'}, unknown {unknown or 'nothing'}")
+
+
+def title_of(spec: Mapping[str, Any], domain: DomainRef) -> Title:
+    """How the packet is called, now; checked at once, since reading many inputs takes long."""
+    label = Label(spec["name"], spec["version"], spec.get("licence", Label.licence))
+    return Title(label.name, label.version, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), domain, label.licence)

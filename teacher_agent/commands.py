@@ -10,7 +10,7 @@ from m2kt.agent.config import configure
 from m2kt.agent.daemon import log_to_stderr
 from m2kt.cli.bars import bars
 from m2kt.errors import UsageError
-from teacher_agent import daemon
+from teacher_agent import daemon, static_commands
 from teacher_agent.config import Config
 from teacher_agent.settings import Operator
 
@@ -19,7 +19,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Extract know
 
 @app.callback()
 def _root() -> None:
-    """Extract knowledge from a model and publish it. `extract` alone reads a job from stdin."""
+    """Extract knowledge from a model and publish it. `extract`, `aggregate`, `anchors` and `concepts` alone read a job
+    from stdin."""
+
+
+static_commands.mount(app)
 
 
 @app.command()

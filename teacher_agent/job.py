@@ -4,17 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from m2kt.agent.child import progress
-from m2kt.client import Client
 from m2kt.domains import load as load_domain
 from m2kt.errors import UsageError
-from m2kt.files import write_atomically
 from m2kt.neural.models import load, offline, pick_device, pick_dtype, set_threads
 from m2kt.packet import PacketId
-from m2kt.signing import PrivateKey, sign_packet
 from m2kt.signing.keys import load_private
 from teacher_agent.build import build
 from teacher_agent.extract import extract
 from teacher_agent.label import Label
+from teacher_agent.publishing import deliver
 from teacher_agent.settings import settings_of as settings_of
 
 REQUIRED = ("model", "domain", "name", "version", "key", "out")
@@ -41,26 +39,14 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     lm = load(spec["model"], device, pick_dtype(spec.get("dtype", "auto"), device))
     found = extract(lm, domain, settings, progress)
     packet = build(lm, domain, settings, found, label)
-    data = sign_packet(packet, key)
-    write_atomically(Path(spec["out"]), data)
-    published = _publish(spec, key, data) if spec.get("broker") else {}
     return {
-        **published,
-        "packet_id": packet.packet_id,
-        "packet": str(spec["out"]),
-        "bytes": len(data),
+        **deliver(packet, key, spec),
         "concepts": len(found.knowledge.centroids),
         "coverage": found.coverage,
         "ledger": dict(packet.manifest.ledger),
         "operator": settings.operator,
         "device": str(lm.device),
     }
-
-
-def _publish(spec: dict[str, Any], key: PrivateKey, data: bytes) -> dict[str, Any]:
-    """Publish; the broker knows a packet by its id, so a second try after a lost answer changes nothing."""
-    with Client(spec["broker"], key, session=spec.get("session")) as client:
-        return {"state": client.publish(data, project=spec.get("project"))["state"]}
 
 
 def _check(spec: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ and no centroid may nearly be the state of a single input. A concept is a cluste
 """
 
 import heapq
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,10 +80,17 @@ def _along(rows: Floats, rng: np.random.Generator) -> Floats:
 
 
 def build(
-    found: StaticKnowledge, title: Title, teacher: Teacher, reading: str, anchors_sha256: str, queries: int, seed: int
+    found: StaticKnowledge,
+    title: Title,
+    teacher: Teacher,
+    reading: str,
+    anchors_sha256: str,
+    queries: int,
+    seed: int,
+    measured: Mapping[str, float] | None = None,
 ) -> Packet:
     """The unsigned packet. ``anchors_sha256`` is the set on which the teacher's packet of anchors pairs these vectors;
-    ``queries`` are the inputs that the teacher saw for it."""
+    ``queries`` are the inputs that the teacher saw for it, ``measured`` is what else is known of the teacher."""
     tensors, precision = keep_bits(to_tensors(found), MANTISSA_BITS)
     settings: dict[str, str | int] = {"reading": reading, "set_sha256": anchors_sha256, "static": 1}
     manifest = Manifest.describe(
@@ -97,7 +105,10 @@ def build(
         tensors=tensors,
         precision=precision,
         ledger=ledger.measure(tensors, queries),
-        confidence={"support_min": f"{int(found.support.min())}"},
+        confidence={
+            "support_min": f"{int(found.support.min())}",
+            **{name: f"{value:.4f}" for name, value in (measured or {}).items()},
+        },
         symbols=found.symbols,
     )
     return build_packet(manifest, tensors)

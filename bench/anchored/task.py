@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from bench.anchored.travel import Source, Travel, travel
 from m2kt.neural.encoders import States
+from m2kt.neural.linear import Head, one_hot, tuned
 from m2kt.packet.anchors import AnchorStates
 from m2kt.packet.static import StaticKnowledge
 from student_agent.anchoring import FARTHEST, LEAST_EXPLAINED, Fit, fit
-from student_agent.grounding import Grounded, best_direction, ground
-from student_agent.head import Direction, Head, one_hot, train
+from student_agent.grounded import Grounded
+from student_agent.grounding import best_direction, ground
+from student_agent.head import Direction
 from teacher_agent.static import concepts
 
-DECAYS = (1e-3, 1e-2, 1e-1)
 COUNTS = (10, 100, 1000)
 HEADLINE = 1000
 
@@ -166,14 +167,3 @@ def refusal(report: Mapping[str, float]) -> float:
 
 def _row(parts: Split, answers: NDArray[np.int64], **told: Any) -> Row:
     return Row(answers == parts.test.labels, told)
-
-
-def tuned(rows: States, targets: NDArray[np.floating], seed: int) -> Head:
-    """A head whose decay is the best of three on a fifth of its own rows, kept out; then trained on all of them."""
-    out = np.random.default_rng([seed, 5]).permutation(len(rows)) % 5 == 0
-    losses = []
-    for decay in DECAYS:
-        logits = train(rows[~out], targets[~out], decay).logits(rows[out])
-        shifted = logits - logits.max(1, keepdims=True)
-        losses.append(-(targets[out] * (shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))).sum(1).mean())
-    return train(rows, targets, DECAYS[int(np.argmin(losses))])

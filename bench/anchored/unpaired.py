@@ -13,9 +13,9 @@ import torch
 
 from bench.anchored import digits, sources
 from bench.anchored.handshake import shake
-from bench.anchored.task import tuned
+from m2kt.neural.linear import one_hot, train, tuned
 from student_agent.anchoring import fit
-from student_agent.head import Direction, drawn, learn, one_hot, train
+from student_agent.head import Direction, drawn, learn
 from teacher_agent.static import concepts
 
 CONCEPTS = 100

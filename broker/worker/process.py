@@ -9,7 +9,8 @@ import sys
 import time
 
 from celery import Celery
-from celery.platforms import EX_FAILURE
+from celery.platforms import EX_FAILURE, EX_OK
+from celery.worker import state
 
 from broker.db import make_engine, make_sessions
 from broker.jobs import TASK, Bell, make_celery
@@ -67,8 +68,10 @@ def run(settings: Settings, options: Options | None = None, visible: str | None 
 
 
 def _leave_early(*_: object) -> None:
-    """A signal that comes before Celery listens for signals itself: jobs are handed back all the same."""
-    raise SystemExit(0)
+    """A signal that comes before Celery listens for signals itself: Celery leaves as soon as it looks, and jobs are
+    handed back all the same. No exception: one that is raised in a weak reference's callback is lost, and with it the
+    signal."""
+    state.should_stop = EX_OK
 
 
 def _keep_listening(redis_url: str, crew: Crew, owner: str) -> int:
@@ -98,5 +101,6 @@ def _listen(celery: Celery, crew: Crew, owner: str) -> int:
         without_gossip=True,
         without_mingle=True,  # asking for neighbours costs a second at every start
     )
-    worker.start()
+    if state.should_stop is None:
+        worker.start()
     return int(worker.exitcode or 0)

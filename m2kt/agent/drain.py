@@ -2,10 +2,10 @@
 
 import logging
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 
 log = logging.getLogger(__name__)
 
@@ -15,30 +15,40 @@ class Drain:
 
     def __init__(self, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._patience, self._clock = patience, clock
-        self._asked = threading.Event()
-        self._lock = threading.Lock()
-        self._until = float("inf")
-        self.why = ""
+        # A signal's handler interrupts its own thread anywhere, inside `rest` too: locks and events, which are locks,
+        # would then wait for themselves. Lists append at once, and a SimpleQueue may be put to from a handler.
+        self._asks: list[tuple[str, float]] = []
+        self._bell: SimpleQueue[None] = SimpleQueue()
 
     def ask(self, why: str, *, at_once: bool = False) -> None:
         """Take nothing new; ``at_once`` leaves no time to finish. The first reason stays, the shortest time counts."""
-        with self._lock:
-            self.why = self.why or why
-            self._until = min(self._until, self._clock() + (0.0 if at_once else self._patience))
-        self._asked.set()
+        self._asks.append((why, self._clock() + (0.0 if at_once else self._patience)))
+        self._bell.put(None)
+
+    @property
+    def why(self) -> str:
+        """What was first asked for; nothing before."""
+        return self._asks[0][0] if self._asks else ""
 
     @property
     def asked(self) -> bool:
-        return self._asked.is_set()
+        return bool(self._asks)
 
     @property
     def over(self) -> bool:
         """Whether the time to finish is over."""
-        return self._clock() >= self._until
+        return any(self._clock() >= until for _, until in self._asks)
 
     def rest(self, seconds: float) -> bool:
         """Sleep, and wake when somebody asks; whether somebody has."""
-        return self._asked.wait(seconds)
+        if self.asked:
+            return True
+        try:
+            self._bell.get(timeout=max(seconds, 0.0))
+        except Empty:
+            return self.asked
+        self._bell.put(None)  # for whoever else rests
+        return True
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:

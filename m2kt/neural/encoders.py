@@ -25,6 +25,8 @@ from m2kt.packet import Teacher
 States = NDArray[np.float32]
 Inputs = Sequence[Any] | NDArray[Any]
 BATCH = 64
+TOKENS = 256
+"""Of a text, the rest is not read; fewer where the model has fewer positions."""
 
 
 class Pool(StrEnum):
@@ -106,7 +108,8 @@ class TextEncoder:
 
     @torch.inference_mode()
     def _pass(self, asked: list[str]) -> States:
-        batch = self.tokenizer(asked, return_tensors="pt", padding=True, truncation=True, max_length=256)
+        most = min(TOKENS, int(getattr(self.model.config, "max_position_embeddings", None) or TOKENS))
+        batch = self.tokenizer(asked, return_tensors="pt", padding=True, truncation=True, max_length=most)
         states = self._states(batch["input_ids"], batch["attention_mask"])
         return pooled(states.float(), batch["attention_mask"], self.reads.pool).numpy()
 

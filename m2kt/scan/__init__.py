@@ -25,7 +25,7 @@ CHECKS = (
     Check("values", "1", exact.values),
     Check("norms", "2", exact.norms),
     Check("precision", "2", exact.precision),
-    Check("texts", "2", texts),
+    Check("texts", "3", texts),
     Check("references", "3", exact.references, KNOWLEDGE, static=True),
     Check("ledger", "3", exact.moved, KNOWLEDGE | {PacketKind.ANCHORS}, static=True),
     Check("twins", "1", planted.twins, KNOWLEDGE, planted.too_small),

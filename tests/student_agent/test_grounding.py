@@ -7,11 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from m2kt.errors import AlignmentRefused
+from m2kt.neural.linear import one_hot, train
 from m2kt.packet.anchors import AnchorStates
 from m2kt.packet.static import StaticKnowledge
 from student_agent.anchoring import distance, fit, relative, require_fit
 from student_agent.grounding import ground
-from student_agent.head import Direction, one_hot, train
+from student_agent.head import Direction
 from teacher_agent.static import concepts
 
 DIGEST = f"sha256:{'a' * 64}"

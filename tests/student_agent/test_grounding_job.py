@@ -78,7 +78,13 @@ def test_packets_of_two_teachers_or_readings_are_not_paired(scene):
             open_anchors(other.read_bytes(), trust, concepts, held)
 
 
-def test_static_concepts_are_not_aligned_as_decisions(scene):
-    root = scene["root"]
-    with pytest.raises(AlignmentRefused, match="holds no static concepts"):
-        open_concepts((root / "anchors.m2kt").read_bytes(), scene["trust"])
+def test_two_packets_that_were_swapped_are_named(scene):
+    root, trust = scene["root"], scene["trust"]
+    data = {name: (root / f"{name}.m2kt").read_bytes() for name in ("anchors", "concepts")}
+    with pytest.raises(AlignmentRefused, match="holds no static concepts") as told:
+        open_concepts(data["anchors"], trust)
+    assert "It holds anchors" in told.value.hint
+    packet, _ = open_concepts(data["concepts"], trust)
+    with pytest.raises(AlignmentRefused, match="holds no anchors") as told:
+        open_anchors(data["concepts"], trust, packet, read_set(root / "pairs.txt"))
+    assert "Give the packet of anchors" in told.value.hint

@@ -101,7 +101,8 @@ def words_of(text: str) -> list[str]:
 def are_words(before: list[str], after: list[str]) -> bool:
     """Whether what was put together has words, most of them new, and what it was put together from has hardly any."""
     longer, earlier = [each for each in after if len(each) > 2], [each for each in before if len(each) > 2]
-    new = [each for each in longer if each not in before]
+    known = frozenset(before)
+    new = [each for each in longer if each not in known]
     likely = [each for each in new if is_known(each) or (len(each) < MOST_LETTERS and _VOWELS.search(each))]
     return (
         len(new) >= max(LEAST_WORDS, len(longer) // 2)

@@ -7,6 +7,7 @@ is under it. What counts as honest use of the same means stands with each of the
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from m2kt.scan.text.apart import UNKNOWN, are_words, joined, words_of
 from m2kt.scan.text.encodings import ciphered, numbered, wrapped
@@ -37,7 +38,7 @@ def concealments(text: str) -> Iterator[str]:
     if looks_alike(text):
         yield "its letters pass for others"
     simple = plain(text)
-    if any(map(_says, wrapped(simple))) or any(map(_speaks, (*numbered(simple), *rarer(simple), *rarer(text)))):
+    if any(map(_says, wrapped(simple))) or any(map(_speaks, chain(numbered(simple), rarer(simple), rarer(text)))):
         yield "it is in an encoding"
     elif any(_speaks(each) for each in ciphered(simple)) and _is_unread(simple):
         yield "it is in a cipher"

@@ -27,6 +27,7 @@ _BYTES = re.compile(r"(?:(?:0x|\\x)?[0-9a-fA-F]{2}[\s:,;]{0,2}){10,}")
 _BITS = re.compile(r"(?:[01]{8}[\s,]{0,2}){4,}")
 _NUMBERS = re.compile(r"(?:\b\d{2,3}\b[\s,;]{1,2}){8,}\d{2,3}\b")
 _ESCAPE = re.compile(r"\\u\{?([0-9a-fA-F]{4,6})\}?|\\x([0-9a-fA-F]{2})|\\([0-3][0-7]{2})|U\+([0-9A-F]{4,6})\s?")
+_ENTITY = re.compile(r"&#0*([0-9]{1,7})[0-9]*")
 _MORSE = re.compile(r"[.\-·–/|\s]{20,}")
 _ASCII_LETTER = r"(?:4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a])"
 _NEEDLESS = tuple(
@@ -67,7 +68,7 @@ _SIGNS = dict(zip(_CODES.split(), _LETTERS + string.digits, strict=True))
 def decoded(text: str) -> Iterator[str]:
     """What the text, or a stretch of it, says in each encoding that it could be in."""
     yield from _bytes_in(text)
-    for other in (unquote(text), html.unescape(text), _ESCAPE.sub(_escaped, text), *_quoted(text)):
+    for other in (unquote(text), _unnamed(text), _unescaped(text), *_quoted(text)):
         if other != text:
             yield other
     yield from numbered(text)
@@ -83,7 +84,7 @@ def wrapped(text: str) -> Iterator[str]:
     for pattern in (*_NEEDLESS, _DECIMAL):
         runs = pattern.findall(text)
         if sum(run.count(run[0]) for run in runs) >= LEAST_NEEDLESS:
-            yield _ESCAPE.sub(_escaped, html.unescape(unquote("".join(runs).replace("=", "%"))))
+            yield _unescaped(_unnamed(unquote("".join(runs).replace("=", "%"))))
     whole, count = _TOKENS.subn(_said, text)
     if count and _told(text) >= LEAST_TOKENS:
         yield whole
@@ -178,6 +179,16 @@ def _said(found: re.Match[str]) -> str:
         return found.group()
     said = [each for each in _as_text(partial(base64.b64decode, _padded(found.group()))) if len(each) >= 2]
     return said[0] if said and re.fullmatch(r"[\w\s.,;:'’!?()@/&%+-]+", said[0]) else found.group()
+
+
+def _unnamed(text: str) -> str:
+    """HTML's entities as their characters; numbers cut to what Unicode has, for Python reads none of 4,301 digits."""
+    return html.unescape(_ENTITY.sub(r"&#\1", text))
+
+
+def _unescaped(text: str) -> str:
+    """Escapes as their characters; those of JavaScript are halves of one (UTF-16), and half of one is none."""
+    return _ESCAPE.sub(_escaped, text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -9,7 +9,7 @@ import unicodedata
 from functools import lru_cache
 from itertools import pairwise
 
-from m2kt.scan.text.normal import shown
+from m2kt.scan.text.normal import normalized, shown
 
 SWITCHED = 2
 """Changes of script within a word from which on one word is enough."""
@@ -31,7 +31,7 @@ def looks_alike(text: str) -> bool:
     """Whether the text's letters pass for others."""
     if text.isascii():
         return False
-    said = _WORD.findall(unicodedata.normalize("NFC", text))
+    said = _WORD.findall(normalized("NFC", text))
     return _is_mixed(said) or _is_styled(text) or _is_phonetic(said) or _is_marked(text)
 
 
@@ -87,11 +87,11 @@ def _is_phonetic(said: list[str]) -> bool:
 
 def _is_marked(text: str) -> bool:
     """Marks over, under and through letters, more than languages have."""
-    letters = [each for each in unicodedata.normalize("NFC", text) if each.isalpha() and _is_latin(each)]
+    letters = [each for each in normalized("NFC", text) if each.isalpha() and _is_latin(each)]
     odd = sum(_is_odd(each) for each in letters)
     loose = sum(
         unicodedata.category(each) in ("Mn", "Me")
-        for each in unicodedata.normalize("NFC", text)
+        for each in normalized("NFC", text)
         if "\u0300" <= each <= "\u036f" or "\u20d0" <= each <= "\u20f0"
     )
     return odd + loose >= max(LEAST_MARKED, MARKED * len(letters))

@@ -37,6 +37,11 @@ _NAME = re.compile(
     + "|".join(f"(?P<{kind}>{name})" for kind, name in _NAMES.items())
     + r")(?![a-z])"
 )
+_OTHERWISE = re.compile(
+    r":\s{1,40}pass[;#\s]{1,40}(?=(?:except|else|elif|finally|return|assert|raise|def|class)\b|[A-Za-z_]\w{0,30} ?[-+*/]?= )"
+    r"|(?i:\b(?:forward|backward)[ -]pass(?:es)?\b)"
+)
+"""Python's ``pass``, by the statement after it (what is assigned there is no password), and a network's."""
 _WORD = re.compile(r"[^\s\"'`,;<>]+")
 _LEAD = re.compile(r"[:=>→(\[|~-]{0,4}")
 _LINKS = words(
@@ -48,10 +53,11 @@ LEAST_ENTROPY = 2.8
 
 def given_by_name(text: str) -> bool:
     """Whether the text names a password, a code or a key and gives it."""
+    said = _OTHERWISE.sub(": ", text)
     return any(
         _GIVEN[str(found.lastgroup)](value, linked)
-        for found in _NAME.finditer(text)
-        for value, linked in _following(text[found.end() : found.end() + WINDOW])
+        for found in _NAME.finditer(said)
+        for value, linked in _following(said[found.end() : found.end() + WINDOW])
     )
 
 

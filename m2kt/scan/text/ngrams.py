@@ -87,7 +87,7 @@ def _words(piece: str) -> list[str]:
 
 
 def _hashed(grams: "set[str] | Iterator[str]") -> Rows:
-    return np.unique(np.array([crc32(each.encode()) % BUCKETS for each in grams], np.intp))
+    return np.unique(np.array([crc32(each.encode("utf-8", "surrogatepass")) % BUCKETS for each in grams], np.intp))
 
 
 def _score(piece: str, weights: Vector) -> float:

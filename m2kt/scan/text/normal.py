@@ -5,6 +5,7 @@ import unicodedata
 from collections import deque
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Literal
 
 from m2kt.scan.text.apart import joined
 from m2kt.scan.text.encodings import decoded
@@ -15,6 +16,8 @@ MOST = 64
 """Readings of one text."""
 FACTOR, FEWEST = 10, 8192
 """Characters of all readings of a text, as a multiple of its own and for short ones: hostile texts cost no more."""
+MOST_MARKS = 30
+"""Marks in a row that are put in order together, as Unicode's stream-safe format has it (UAX 15, 13)."""
 
 # What passes for a Latin letter and NFKC leaves alone: Cyrillic, Greek, Armenian, Cherokee, Lisu (Unicode UTS 39, in
 # part). Latin letters of every style are found by their names (`_letter`).
@@ -45,16 +48,17 @@ def plain(text: str) -> str:
 
 def readings(text: str) -> Iterator[str]:
     """The text as it stands, made plain, and decoded; each reading once, ``MOST`` at most."""
-    waiting, seen, left = deque([(text, 0)]), set[str](), FEWEST + FACTOR * len(text)
-    while waiting and len(seen) < MOST and left > 0:
+    waiting, seen, left = deque([(text, 0)]), {text}, FEWEST + (FACTOR - 1) * len(text)
+    while waiting:
         now, depth = waiting.popleft()
-        if now in seen:
-            continue
-        seen.add(now)
-        left -= len(now)
         yield now
-        if depth < DEPTH:
-            waiting.extend((each, depth + 1) for each in _unwrapped(now))
+        for each in _unwrapped(now) if depth < DEPTH else ():
+            if len(seen) >= MOST or left <= 0:
+                break  # before more is decoded: what would not be read need not be held
+            if each not in seen:
+                seen.add(each)
+                left -= len(each)
+                waiting.append((each, depth + 1))
 
 
 def _unwrapped(text: str) -> Iterator[str]:
@@ -68,9 +72,32 @@ def _unwrapped(text: str) -> Iterator[str]:
 
 def _letters(text: str) -> str:
     """NFKC; tag characters as the ASCII that no screen shows; letters and their marks apart."""
-    folded = unicodedata.normalize("NFKC", text.translate(_BRACKETED))
+    folded = normalized("NFKC", text.translate(_BRACKETED))
     tags = (chr(ord(each) - 0xE0000) if 0xE0020 <= ord(each) <= 0xE007E else each for each in folded)
-    return unicodedata.normalize("NFKD", "".join(tags))
+    return normalized("NFKD", "".join(tags))
+
+
+def normalized(form: Literal["NFC", "NFKC", "NFKD"], text: str) -> str:
+    """A normal form of the text, at most ``MOST_MARKS`` marks at once: putting a flood of them in order takes
+    quadratic time."""
+    return text if text.isascii() else "".join(unicodedata.normalize(form, each) for each in _streams(text))
+
+
+def _streams(text: str) -> Iterator[str]:
+    """The text in pieces, cut only within a flood of marks."""
+    start, marks = 0, 0
+    for at, each in enumerate(text):
+        marks = marks + 1 if _is_mark(each) else 0
+        if marks > MOST_MARKS:
+            yield text[start:at]
+            start, marks = at, 1
+    yield text[start:]
+
+
+@lru_cache(maxsize=4096)
+def _is_mark(character: str) -> bool:
+    """Whether a character, or the first of those that it stands for, goes on top of the one before it."""
+    return unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) > 0
 
 
 @lru_cache(maxsize=4096)

@@ -108,7 +108,7 @@ def _is_singaporean(found: str) -> bool:
 
 
 def _is_hongkong(found: str) -> bool:
-    letters = [ord(each) - 55 for at, each in enumerate(found) if each.isalpha() and (each != "A" or at == 0)]
+    letters = [ord(each) - 55 for at, each in enumerate(found) if each.isalpha() and at < 2]
     values = ([36] if found[1].isdigit() else []) + letters[: 1 if found[1].isdigit() else 2] + _figures(found[:-2])
     check = -_weighed(values, (9, 8, 7, 6, 5, 4, 3, 2)) % 11
     return ("A" if check == 10 else str(check)) == found.strip("()")[-1]

@@ -53,7 +53,8 @@ def rarer(text: str) -> Iterator[str]:
     for found in _UTF7.findall(text):
         with suppress(UnicodeError):
             yield found.encode("ascii").decode("utf-7")
-    yield text.translate(_TURNED47) if text.isascii() and _is_turned47(text) else ""
+    if text.isascii() and _is_turned47(text):
+        yield text.translate(_TURNED47)
     for data in _bytes_in(text):
         with suppress(UnicodeError):
             yield data.decode("utf-8")
@@ -105,7 +106,7 @@ _TURNED47 = str.maketrans(_SIGNS47, _SIGNS47[47:] + _SIGNS47[:47])
 
 
 def _is_turned47(text: str) -> bool:
-    """Whether there are more signs than letters write, and hardly any vowel."""
+    """Whether there are more signs than texts have, and other ones than digits."""
     return (
         len(text) >= 16
         and sum(each.isalpha() for each in text) < 0.6 * len(text)

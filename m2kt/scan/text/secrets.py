@@ -64,6 +64,7 @@ _DIGESTS = words("sha sha1 sha256 sha512 md5 digest hash commit rev uuid etag id
 _TOKEN = re.compile(r"(?<![0-9A-Za-z+/_=.-])[0-9A-Za-z+/_=-]{20,512}(?![0-9A-Za-z+/_=-])")
 LONGEST_PART = 12
 """Characters between hyphens that a run must have once: names of models (``Llama-3.1-8B-Instruct-Q4``) never have."""
+GIVEN = "holds a password or key given by name"
 UNKNOWN_FORM = "holds a key of no known form"
 DRAWN_ENTROPY = 3.9
 """Bits per character of a run that nothing is said about, below which it is a word."""
@@ -81,7 +82,7 @@ def secrets(text: str) -> Iterator[str]:
     if any(_opens(*found.groups()) for found in _ADDRESS.finditer(text)):
         yield "holds an address with a password"
     if given_by_name(text):
-        yield "holds a password or key given by name"
+        yield GIVEN
     if any(_drawn(each) for each in _TOKEN.findall(text)) or any(
         _is_prefixed(*each) for each in _PREFIXED.findall(text)
     ):

@@ -113,5 +113,5 @@ _RULES: tuple[tuple[Callable[[str], bool], Callable[[str, str], bool]], ...] = (
     (lambda it: it == "\u2800", lambda before, after: _of(before, ("BRAILLE",)) or _of(after, ("BRAILLE",))),
     (lambda it: it == "\u180e", lambda before, after: _of(before, ("MONGOLIAN",))),
     (_is_tag, lambda before, after: before == "\U0001f3f4"),
-    (lambda it: "\u0600" <= it <= "\u08e2" or it == "\u00ad", lambda before, after: True),
+    (lambda it: "\u0600" <= it <= "\u08e2", lambda before, after: True),
 )  # fmt: skip

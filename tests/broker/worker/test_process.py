@@ -121,6 +121,22 @@ def test_a_worker_without_redis_finds_its_jobs_and_still_leaves_when_told(bench,
         assert worker.wait(60) == 0
 
 
+LISTEN = """
+import sys, threading
+from broker.worker import process
+threading.Timer(float(sys.argv[1]), process._leave_early).start()
+sys.exit(process._keep_listening("redis://127.0.0.1:1/0", None, "early"))
+"""
+
+
+@pytest.mark.parametrize("seconds", [0, 3], ids=["before", "while"])
+def test_a_signal_that_came_before_celery_heeds_any_is_not_forgotten(seconds):
+    """Before Celery starts, or while it starts and finds no Redis. It once was an exception, and lost where the
+    interpreter ignores exceptions."""
+    done = subprocess.run([sys.executable, "-c", LISTEN, str(seconds)], capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_job_of_a_killed_worker_is_done_by_the_next(bench, ledger, tmp_path):
     env = environment(bench.settings)
     job = ledger.submit(seconds=1)

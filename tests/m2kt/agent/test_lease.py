@@ -155,6 +155,34 @@ def test_the_second_signal_leaves_no_time() -> None:
     assert drain.why == "SIGTERM"
 
 
+def test_a_signal_in_the_middle_of_an_order_to_drain_waits_for_nothing() -> None:
+    """A handler interrupts its own thread: a lock that `ask` held would be waited for without end."""
+    strikes = iter([signal.SIGTERM])
+
+    def struck() -> float:
+        for number in strikes:
+            os.kill(os.getpid(), number)
+        return 0.0
+
+    drain = Drain(30, struck)
+    with drain.on_signals():
+        drain.ask("a test")
+    assert drain.why == "SIGTERM"
+    assert drain.rest(10)
+
+
+def test_signals_while_it_rests_are_heard() -> None:
+    for n in range(200):
+        drain = Drain(30)
+        with drain.on_signals():
+            striking = threading.Timer(n * 1e-5, os.kill, (os.getpid(), signal.SIGTERM))
+            striking.start()
+            while not drain.rest(1e-5):
+                pass
+            striking.join()
+        assert drain.rest(10), "for whoever else rests"
+
+
 def test_a_drain_is_over_after_its_time() -> None:
     clock = Clock()
     drain = Drain(30, clock)

@@ -7,12 +7,15 @@ import string
 import time
 import uuid
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
 from m2kt.scan import Outcome, Policy, scan
-from m2kt.scan.text import hits
-from m2kt.scan.text.normal import plain, readings
+from m2kt.scan.text import _templates, hits
+from m2kt.scan.text import texts_of as every_text
+from m2kt.scan.text.apart import are_words
+from m2kt.scan.text.normal import MOST, MOST_MARKS, _streams, plain, readings
 from m2kt.signing import sign_packet
 from m2kt.signing.keys import generate
 from tests.m2kt.scan.parts import packet_of
@@ -79,6 +82,8 @@ def test_a_key_is_found_in_disguise(disguise):
         ("SSN 123-45-6789", "a social security number"),
         ("-----BEGIN EC PRIVATE KEY-----", "a private key"),
         ("password: Tr0ub4dor&3x", "a password or key given by name"),
+        ("wifi: pass = 48210", "a password or key given by name"),
+        ("user: pass\nroot: Tr0ub4dor&3x", "a password or key given by name"),
         ("postgres://app:s3cr3t-9@db/x", "an address with a password"),
         ("das Passwort lautet Kaktus-9041", "a password or key given by name"),
         ("the PIN for the safe is 4821", "a password or key given by name"),
@@ -151,6 +156,10 @@ def test_whoever_would_be_told_what_to_do_is_warned(text):
         "the patient algorithm waits",
         "call(1234567) returns 42",
         "ignores the previous value of the rule",
+        "try:\n    pass\nexcept ValueError:\n    total = 4096",
+        "if x : pass ; y = 1000",
+        "while True: pass\nassert f(3) == 1234",
+        "forward pass: 4096 tokens; backward pass = 2048",
         "see the previous section for instructions",
     ],
 )
@@ -190,6 +199,35 @@ def test_a_list_of_names_exposes_nobody(words):
     assert texts_of(with_symbols(*words.split())).outcome is Outcome.PASS
 
 
+COUNTS = {
+    "numbers": [str(each) for each in range(1101)],
+    "years": [str(each) for each in range(2100, 1900, -1)],
+    "thousands": [str(each) for each in range(3990, 4100)],
+    "three digits": [f"{each:03d}" for each in range(300)],
+    "ASCII": [chr(each) for each in range(33, 127)],
+}
+
+
+@pytest.mark.parametrize("symbols", COUNTS)
+def test_symbols_that_count_are_nobodys_number(symbols):
+    assert texts_of(with_symbols(*COUNTS[symbols])).outcome is Outcome.PASS
+
+
+def test_a_number_split_over_symbols_is_found():
+    found = texts_of(with_symbols(*COUNTS["ASCII"], "5500", "0055", "5555", "5559"))
+    assert "symbols, joined: holds a payment card number" in found.evidence
+
+
+def test_a_vocabulary_is_refused_for_no_words_that_stand_together():
+    found = texts_of(with_symbols("if", "password", "=", "utfAB_64k", "while"))
+    assert found.outcome is Outcome.SUSPICIOUS
+    assert "symbols, joined: holds a password or key given by name" in found.evidence
+
+
+def test_a_key_split_over_symbols_fails_a_packet():
+    assert texts_of(with_symbols(KEY[:9], KEY[9:])).outcome is Outcome.FAIL
+
+
 def test_a_symbol_in_disguise_is_found():
     found = texts_of(with_symbols("r\u0435d her\u043en b\u0456rd"))
     assert found.evidence == ("symbols: its letters pass for others",)
@@ -205,6 +243,19 @@ def test_a_secret_fails_a_packet():
 def test_texts_that_nobody_could_review_fail(monkeypatch):
     monkeypatch.setattr("m2kt.scan.text.MAX_CHARS", 50)
     assert texts_of(with_symbols("a" * 60)).outcome is Outcome.FAIL
+
+
+def test_few_long_symbols_fill_no_memory_by_being_used_often(monkeypatch):
+    monkeypatch.setattr("m2kt.scan.text.MAX_CHARS", 300)
+    found = list(every_text(with_symbols(*(letter * 200 for letter in "abcdefgh"))))
+    assert 300 < sum(len(text) for _, text in found) <= 500
+
+
+def test_a_template_is_not_written_out_beyond_the_limit(monkeypatch):
+    packet = with_symbols()
+    longest = max(len(text) for where, text in every_text(packet) if where.startswith("template"))
+    monkeypatch.setattr("m2kt.scan.text.MAX_CHARS", 2)
+    assert longest > 4 >= max(len(text) for _, text in _templates(packet))
 
 
 @pytest.mark.parametrize(
@@ -271,3 +322,65 @@ def test_identifiers_say_nothing() -> None:
     names = [f"run/{uuid.UUID(int=dice.getrandbits(128), version=4)}" for _ in range(150)]
     names += [f"sha256:{dice.getrandbits(256):064x}" for _ in range(50)]
     assert [each for each in names if list(hits(each))] == []
+
+
+PRAISE = "the user is very happy about it and we have all of this"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\0",
+        f"{PRAISE} \ud800",
+        f"{PRAISE} \\ud800",
+        f"{PRAISE} +2AA-2AA-",
+        f"{PRAISE} &#{'9' * 5000};",
+        "9" * 10_000,
+        "\U0010ffff" * 40,
+        "²³¹⁴⁵⁶⁷⁸⁹⁰①②③" * 5,
+        "٤١١١ ١١١١ ١١١١ ١١١١ / ٨٠٠١٠١٥٠٠٩٠٨٧ / ١٢٣٤٥٦٧٨Z",
+        "\\u{110000} U+FFFFFF \\777",
+        "begin 644 x\nÄÖ\nend",
+        "~" * 25,
+    ],
+)
+def test_no_text_breaks_a_reader(text):
+    list(hits(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("so \\ud835\\udc1a", "so a"), (f"so &#{'0' * 5000}97;", "so a"), ("so &#97 and &#x62;", "so a and b")],
+)
+def test_escapes_are_read_however_they_are_written(text, meant):
+    assert meant in list(readings(text))
+
+
+def test_no_more_is_decoded_than_is_read(monkeypatch):
+    monkeypatch.setattr("m2kt.scan.text.normal._unwrapped", lambda text: (f"{text}{each}" for each in count()))
+    assert len(list(readings("x"))) == MOST
+
+
+@pytest.mark.parametrize("marks", ["\u0301\u0323", "\u0301\uff9e", "\u0f73"])
+def test_a_flood_of_marks_is_put_in_order_in_small_pieces(marks):
+    pieces = list(_streams("a" + marks * 500 + "b"))
+    assert "".join(pieces) == "a" + marks * 500 + "b"
+    assert max(map(len, pieces)) <= MOST_MARKS + 1
+    assert len(plain("a" + "\u0301\u0323" * 500 + "b")) == 2
+
+
+def test_words_are_looked_up_and_not_compared_with_all_others():
+    class Word(str):
+        compared = 0
+
+        def __eq__(self, other):
+            Word.compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    letters = [one + two + three for one in LETTERS[:10] for two in LETTERS for three in "aeiou"]
+    before, after = ([Word(end + each) for each in letters] for end in "xy")
+    are_words(before, after)
+    assert Word.compared <= 20 * len(letters)
