@@ -44,7 +44,7 @@ class Shape:
     spellings: int
     longest: int
     key: int = 32
-    window: int = 0  # last tokens that tell what is due; 0: the student's states do
+    window: int = 0  # last tokens that tell what is due; 0: only the student's states do
     known: int = 0  # tokens that the window tells apart
 
     @property
@@ -80,8 +80,7 @@ class ConceptMemory(nn.Module):
         self.key = nn.Linear(shape.states, shape.key, bias=False)
         self.query = nn.Linear(shape.states, shape.pointers * shape.key, bias=False)
         self.distance = nn.Parameter(torch.zeros(shape.pointers, DISTANCES))
-        by_states = nn.Sequential(nn.Linear(shape.states, 64), nn.GELU(), nn.Linear(64, shape.dues))
-        self.classify = None if shape.window else by_states
+        self.classify = nn.Sequential(nn.Linear(shape.states, 64), nn.GELU(), nn.Linear(64, shape.dues))
         self.window = Window(shape.window, shape.known, shape.dues) if shape.window else None
         self.spotter = Spotter(shape.spellings, shape.longest, shape.symbols)
         self.speller = Speller(shape.anchors, shape.variants, shape.pieces)
@@ -107,15 +106,17 @@ class ConceptMemory(nn.Module):
         return Readout(due_logits, pointers, total * scale, anchor_logits, fits)
 
     def due(self, here: Tensor, ids: Tensor, at: Tensor) -> Tensor:
-        """Logits of what is due at positions ``at`` (B, P), whose states are ``here`` (B, P, states)."""
-        if self.window is not None:
-            return self.window(ids, at)  # type: ignore[no-any-return]
-        assert self.classify is not None
-        return self.classify(here)  # type: ignore[no-any-return]
+        """Logits of what is due at positions ``at`` (B, P), whose states are ``here`` (B, P, states): by the last
+        tokens where probes had such, by the states in a wording that no probe had."""
+        by_states: Tensor = self.classify(here)
+        if self.window is None:
+            return by_states
+        told, by_tokens = self.window(ids, at)
+        return torch.where(told[..., None], by_tokens, by_states)
 
     def look_at(self, window: Window) -> None:
-        """From now on the last tokens tell what is due."""
-        self.window, self.classify = window, None
+        """From now on the last tokens tell what is due, where probes had such."""
+        self.window = window.requires_grad_(False)
         self.shape = replace(self.shape, window=window.tokens, known=len(window.known))
 
     def _dues(self, due_logits: Tensor) -> Tensor:

@@ -167,8 +167,7 @@ def _loss(lm: LanguageModel, memory: ConceptMemory, pointers: Tensor, batch: Bat
     said = memory.mix(readout, own)
     chosen = said.gather(-1, batch.tokens.to(lm.device)[..., None]).squeeze(-1)[batch.dues.to(lm.device) >= 0]
     evidence = torch.zeros_like(attention).scatter_(1, places[:, None], 1.0)
-    every = torch.arange(ids.shape[1], device=lm.device).expand(len(ids), -1)
-    due_logits = memory.due(states, ids, every).flatten(0, 1)
+    due_logits = memory.classify(states).flatten(0, 1)  # also where the last tokens tell: other wordings need it
     dues = due_at(batch, memory.shape.dues).flatten().to(lm.device)
     reason = l_reason(due_logits, dues, attention, places, chosen)
     return lambdas.struct * l_struct(attention, evidence) + lambdas.reason * reason

@@ -10,9 +10,10 @@ BEFORE, UNKNOWN, FIRST = 0, 1, 2
 
 
 class Window(nn.Module):
-    """Logits of what is due, from the tokens at a position and before it."""
+    """Logits of what is due, from the tokens at a position and before it, and whether they are to be trusted there."""
 
     known: Tensor
+    seen: Tensor
 
     def __init__(self, tokens: int, known: int, dues: int) -> None:
         super().__init__()
@@ -20,10 +21,21 @@ class Window(nn.Module):
         self.table = nn.Parameter(torch.zeros(tokens, known + FIRST, HIDDEN))
         self.last = nn.Linear(HIDDEN, dues)
         self.register_buffer("known", torch.zeros(known, dtype=torch.long))  # sorted
+        self.register_buffer("seen", torch.zeros(tokens, known + FIRST, dtype=torch.bool))
 
-    def forward(self, ids: Tensor, at: Tensor) -> Tensor:
-        """At positions ``at`` (B, P) of texts ``ids`` (B, T): (B, P, dues)."""
-        return self.read(self.numbers(ids, at))
+    def forward(self, ids: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
+        """At positions ``at`` (B, P) of texts ``ids`` (B, T): whether probes had each token of the window at its place,
+        (B, P), and the logits (B, P, dues), which say nothing elsewhere, in another wording."""
+        numbers = self.numbers(ids, at)
+        return self.seen[self._places, numbers].all(-1), self.read(numbers)
+
+    def have_seen(self, numbers: Tensor) -> None:
+        """Rows of the table that probes' windows (M, W) have."""
+        self.seen[self._places, numbers] = True
+
+    @property
+    def _places(self) -> Tensor:
+        return torch.arange(self.tokens, device=self.seen.device)
 
     def numbers(self, ids: Tensor, at: Tensor) -> Tensor:
         """Rows of the table for each place of the window, (B, P, W)."""
@@ -35,6 +47,5 @@ class Window(nn.Module):
 
     def read(self, numbers: Tensor) -> Tensor:
         """Logits for windows of such rows, (..., W) to (..., dues)."""
-        places = torch.arange(self.tokens, device=numbers.device)
-        logits: Tensor = self.last(F.gelu(self.table[places, numbers].sum(-2)))
+        logits: Tensor = self.last(F.gelu(self.table[self._places, numbers].sum(-2)))
         return logits

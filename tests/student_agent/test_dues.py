@@ -81,5 +81,17 @@ def test_a_decision_is_due_where_no_probe_reached(student: LanguageModel, additi
     ids = torch.tensor(student.tokenizer([f"{'= ' * 20}{each}" for each in SUMS])["input_ids"])
     at = torch.full((len(ids), 1), ids.shape[1] - 1)
     assert memory.window is not None
-    shares = memory.window(ids, at).softmax(-1)[:, 0]
-    assert (shares[:, 0] > 0.99).all()
+    told, logits = memory.window(ids, at)
+    assert told.all()
+    assert (logits.softmax(-1)[:, 0, 0] > 0.99).all()
+
+
+def test_in_a_wording_that_no_probe_had_the_states_tell(student: LanguageModel, addition: Taught) -> None:
+    memory = addition.memory
+    ids = torch.tensor(student.tokenizer([f"= = {each}" for each in SUMS])["input_ids"])
+    assert memory.window is not None
+    other = next(each for each in range(student.model.config.vocab_size) if each not in memory.window.known)
+    ids[:, -2] = other
+    at = torch.full((len(ids), 1), ids.shape[1] - 1)
+    here = torch.randn(len(ids), 1, memory.shape.states)
+    assert torch.equal(memory.due(here, ids, at), memory.classify(here))
