@@ -30,10 +30,10 @@ def decoded(knowledge: Knowledge) -> list[str]:
     return [knowledge.symbols[knowledge.anchor_strings[each]] for each in controls.decoded(knowledge)]
 
 
-def test_the_loss_falls_and_is_low_from_the_start_where_templates_tell_dues_and_roles(addition: Taught) -> None:
+def test_the_loss_falls(addition: Taught) -> None:
     losses = addition.report["losses"]
     assert len(losses) == 10
-    assert losses[-1] <= losses[0] < 0.1
+    assert losses[-1] < 0.1 * losses[0]
 
 
 def test_the_student_answers_every_sum_and_ends(student: LanguageModel, addition: Taught) -> None:
