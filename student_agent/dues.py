@@ -3,8 +3,8 @@
 A classifier of the student's states learns with *what* is due also where in a text and in how long a one probes had it,
 and on longer chains takes one decision for another (docs/experiments.md). In most forms the last few tokens say what is
 due: `; 5 + 8 + 1 =` stands before a sum with a carry, `: 7 + 6 =` before one without. Whether that is so can be tried
-on rendered probes. Where it is, the shortest window that tells is looked at, wherever each of its tokens stands as it
-stood in some probe. Where it is not, and in a wording that no probe had, states are.
+on rendered probes. Where it is, the shortest window that tells is looked at, wherever each two neighbours in it stand
+as they stood in some probe. Where it is not, and in a wording that no probe had, states are.
 """
 
 from collections.abc import Iterable, Iterator

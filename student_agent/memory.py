@@ -46,6 +46,7 @@ class Shape:
     key: int = 32
     window: int = 0  # last tokens that tell what is due; 0: only the student's states do
     known: int = 0  # tokens that the window tells apart
+    pairs: int = 0  # neighbours in windows that probes had
 
     @property
     def dues(self) -> int:
@@ -81,7 +82,7 @@ class ConceptMemory(nn.Module):
         self.query = nn.Linear(shape.states, shape.pointers * shape.key, bias=False)
         self.distance = nn.Parameter(torch.zeros(shape.pointers, DISTANCES))
         self.classify = nn.Sequential(nn.Linear(shape.states, 64), nn.GELU(), nn.Linear(64, shape.dues))
-        self.window = Window(shape.window, shape.known, shape.dues) if shape.window else None
+        self.window = Window(shape.window, shape.known, shape.dues, shape.pairs) if shape.window else None
         self.spotter = Spotter(shape.spellings, shape.longest, shape.symbols)
         self.speller = Speller(shape.anchors, shape.variants, shape.pieces)
         self.register_buffer("values", torch.zeros(shape.concepts, shape.width))
@@ -117,7 +118,7 @@ class ConceptMemory(nn.Module):
     def look_at(self, window: Window) -> None:
         """From now on the last tokens tell what is due, where probes had such."""
         self.window = window.requires_grad_(False)
-        self.shape = replace(self.shape, window=window.tokens, known=len(window.known))
+        self.shape = replace(self.shape, window=window.tokens, known=len(window.known), pairs=len(window.seen))
 
     def _dues(self, due_logits: Tensor) -> Tensor:
         """Log-probability that piece l of concept i's class is due, (B, P, L, K)."""

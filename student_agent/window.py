@@ -15,23 +15,30 @@ class Window(nn.Module):
     known: Tensor
     seen: Tensor
 
-    def __init__(self, tokens: int, known: int, dues: int) -> None:
+    def __init__(self, tokens: int, known: int, dues: int, pairs: int = 0) -> None:
         super().__init__()
         self.tokens = tokens
         self.table = nn.Parameter(torch.zeros(tokens, known + FIRST, HIDDEN))
         self.last = nn.Linear(HIDDEN, dues)
         self.register_buffer("known", torch.zeros(known, dtype=torch.long))  # sorted
-        self.register_buffer("seen", torch.zeros(tokens, known + FIRST, dtype=torch.bool))
+        self.register_buffer("seen", torch.zeros(pairs, dtype=torch.long))  # sorted, see `_neighbours`
 
     def forward(self, ids: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
-        """At positions ``at`` (B, P) of texts ``ids`` (B, T): whether probes had each token of the window at its place,
-        (B, P), and the logits (B, P, dues), which say nothing elsewhere, in another wording."""
+        """At positions ``at`` (B, P) of texts ``ids`` (B, T): whether probes had each two neighbours of the window at
+        their places, (B, P), and the logits (B, P, dues), which say nothing elsewhere, in another wording."""
         numbers = self.numbers(ids, at)
-        return self.seen[self._places, numbers].all(-1), self.read(numbers)
+        pairs = self._neighbours(numbers).contiguous()
+        row = torch.searchsorted(self.seen, pairs).clamp(max=len(self.seen) - 1)
+        return (self.seen[row] == pairs).all(-1), self.read(numbers)
 
     def have_seen(self, numbers: Tensor) -> None:
         """Rows of the table that probes' windows (M, W) have."""
-        self.seen[self._places, numbers] = True
+        self.seen = torch.unique(self._neighbours(numbers))
+
+    def _neighbours(self, numbers: Tensor) -> Tensor:
+        """One number for each two neighbours and their place, (..., W) to (..., W - 1)."""
+        rows = len(self.known) + FIRST
+        return (self._places[:-1] * rows + numbers[..., :-1]) * rows + numbers[..., 1:]
 
     @property
     def _places(self) -> Tensor:
